@@ -1,0 +1,15 @@
+"""Goalline tells the owner of an AI phone or chat agent whether each conversation did what it was for.
+
+The way through the package, from the outside in:
+
+- `cli`        the commands: serve, worker, demo, judge, ...
+- `api`        HTTP: the JSON contract under /v1 and the pages
+- `worker`     the bell (Dramatiq), one actor, and the ticker that sweeps
+- `bootstrap`  puts the parts together: the only place that chooses real or stand-in
+- `pipeline`   the story: receive, evaluate, complete, sweep
+- `store`      the database: tables, named queries, migrations
+- `judge`      the LLM: prompt, client, prices, and the stand-in model
+- `domain`     the rules, pure: transcripts, goals, verdicts, grounding, rates
+
+Imports point down this list only. `settings`, `telemetry` and `resources` are leaves that anyone may use.
+"""

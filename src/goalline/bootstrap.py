@@ -1,0 +1,60 @@
+"""Puts the parts together: the only place that chooses between the real thing and its stand-in."""
+
+from dataclasses import dataclass
+
+from dramatiq import Broker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
+from redis import Redis
+
+from goalline.domain.evaluation import Judge
+from goalline.judge.llm import LlmJudge
+from goalline.settings import Settings
+from goalline.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What Goalline runs on, chosen by the settings."""
+
+    settings: Settings
+    database: Database
+    judge: Judge
+    broker: Broker
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the queue lives inside `goalline serve` and not in Redis."""
+        return self.settings.redis_url is None
+
+
+def services(settings: Settings, *, threads: int = 1) -> Services:
+    """Build the services; nothing is connected and no LLM library is loaded before its first use.
+
+    Args:
+        settings: what to build.
+        threads: how many evaluations this process may run at once.
+    """
+    return Services(
+        settings=settings,
+        database=Database(settings.database_url, settings.database_pool_size),
+        judge=LlmJudge.from_settings(settings, threads),
+        broker=_broker(settings),
+    )
+
+
+def _broker(settings: Settings) -> Broker:
+    # No middleware: the row, its lease and the sweep do what Dramatiq's retries and time limits are for, and
+    # an actor that never raises leaves no traceback in the broker.
+    if settings.redis_url is None:
+        return StubBroker(middleware=[])
+    # Time-outs, so that a Redis that has gone silent delays a webhook by seconds and not for ever.
+    client = Redis.from_url(settings.redis_url.get_secret_value(), socket_connect_timeout=2, socket_timeout=5)
+    return RedisBroker(  # type: ignore[no-untyped-call]
+        client=client,
+        middleware=[],
+        namespace="goalline",
+        # By default a dead worker's messages come back after a minute or much more, as maintenance is a dice roll.
+        heartbeat_timeout=10_000,
+        maintenance_chance=100_000,
+    )

@@ -1,0 +1,54 @@
+"""Days and longer stretches of days as a project's time zone sees them."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator
+
+
+class Interval(StrEnum):
+    """How a series is cut: by day, by week (from Monday), or by month."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no IANA time zone; write one such as Europe/Berlin") from error
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+"""The name of an IANA time zone."""
+
+
+def local_day(at: datetime, time_zone: str) -> date:
+    """Return the calendar day of an aware time in a time zone."""
+    return at.astimezone(ZoneInfo(time_zone)).date()
+
+
+def interval_start(day: date, interval: Interval) -> date:
+    """Return the first day of the interval that `day` lies in."""
+    match interval:
+        case Interval.DAY:
+            return day
+        case Interval.WEEK:
+            return day - timedelta(days=day.weekday())
+        case Interval.MONTH:
+            return day.replace(day=1)
+
+
+def interval_starts(first: date, last: date, interval: Interval) -> Iterator[date]:
+    """Yield the start of every interval from the one of `first` to the one of `last`."""
+    start = interval_start(first, interval)
+    while start <= last:
+        yield start
+        # 32 days on from a first of the month lies in the next month, whatever its length.
+        start = interval_start(start + timedelta(days={"day": 1, "week": 7, "month": 32}[interval]), interval)

@@ -1,0 +1,135 @@
+"""Goals, their wordings over time, and which of them apply to a conversation."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+
+from goalline.domain.text import Line, Text
+
+
+class Kind(StrEnum):
+    """What a goal is to a conversation: the thing it was for, or a thing that is good to reach as well."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+
+class State(StrEnum):
+    """Whether a goal applies to conversations that end now."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+Description = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000)]
+
+
+class GoalDraft(BaseModel):
+    """A goal as an admin writes it; `agent_id` None makes it apply to every agent of the project."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Line
+    description: Description
+    kind: Kind
+    agent_id: Line | None = None
+    judged: bool = True
+
+
+class GoalEdit(BaseModel):
+    """A change of a goal's wording; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Line | None = None
+    description: Description | None = None
+    kind: Kind | None = None
+    judged: bool | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("name at least one of name, description, kind, judged")
+        for field in self.model_fields_set:
+            if getattr(self, field) is None:
+                raise ValueError(f"{field} must not be null; leave it out to keep it")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One revision of a goal: what it said from `in_force_from` until the next revision."""
+
+    number: int
+    name: str
+    description: str
+    kind: Kind
+    judged: bool
+    in_force_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of time in which a goal was active; it includes its start and not its end."""
+
+    active_from: datetime
+    active_until: datetime | None = None
+
+    def includes(self, at: datetime) -> bool:
+        """Tell whether `at` lies in the period."""
+        return self.active_from <= at and (self.active_until is None or at < self.active_until)
+
+
+@dataclass(frozen=True, slots=True)
+class GoalHistory:
+    """Everything that decides whether a goal applies to a conversation, and in which wording."""
+
+    goal_id: UUID
+    agent_id: str | None
+    revisions: Sequence[Wording]
+    periods: Sequence[Period]
+
+    def wording_at(self, at: datetime) -> Wording | None:
+        """Return the revision in force at `at`, or None where the goal was archived or did not exist."""
+        if not any(period.includes(at) for period in self.periods):
+            return None
+        written = [revision for revision in self.revisions if revision.in_force_from <= at]
+        return max(written, key=lambda revision: revision.number, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class GoalInForce:
+    """One goal that a conversation is judged by, pinned to a revision."""
+
+    goal_id: UUID
+    revision: int
+    name: str
+    description: str
+    kind: Kind
+
+
+def goals_in_force(histories: Iterable[GoalHistory], agent_id: str, ended_at: datetime) -> list[GoalInForce]:
+    """Return the goals that judge a conversation of `agent_id` that ended at `ended_at`, the primary one first.
+
+    A goal applies when it was active at that time and is the agent's own or project-wide. The agent's own
+    primary goal takes the place of the project-wide one, even when it is tracked only (`judged` false).
+    Secondary goals keep the order of `histories`.
+    """
+    applying = [
+        (history, wording)
+        for history in histories
+        if history.agent_id in (None, agent_id) and (wording := history.wording_at(ended_at))
+    ]
+    primaries = [pair for pair in applying if pair[1].kind is Kind.PRIMARY]
+    own = [pair for pair in primaries if pair[0].agent_id is not None]
+    secondaries = [pair for pair in applying if pair[1].kind is Kind.SECONDARY]
+    return [
+        GoalInForce(history.goal_id, wording.number, wording.name, wording.description, wording.kind)
+        for history, wording in [*(own or primaries), *secondaries]
+        if wording.judged
+    ]

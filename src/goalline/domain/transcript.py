@@ -1,0 +1,129 @@
+"""What a platform delivers when a conversation ends: the delivery and its transcript."""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from goalline.domain.text import Line, Text
+
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+_METADATA_BYTES = 16_384
+_METADATA_DEPTH = 8
+
+
+class Role(StrEnum):
+    """Who speaks in a turn."""
+
+    AGENT = "agent"
+    USER = "user"
+    TOOL = "tool"
+    SYSTEM = "system"
+
+
+def _only_strings(value: object) -> object:
+    # A bare number would be read as seconds or milliseconds by guesswork.
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("must be an RFC 3339 time with zone, such as 2026-11-21T09:30:00Z")
+
+
+def _plausible(time: datetime) -> datetime:
+    if not _EARLIEST <= time <= _LATEST:
+        raise ValueError("must lie between the years 2000 and 9000")
+    return time.astimezone(UTC)
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_only_strings), AfterValidator(_plausible)]
+"""An RFC 3339 time with zone, kept in UTC."""
+
+
+def _plain_json(value: object, depth: int = 0) -> None:
+    if depth > _METADATA_DEPTH:
+        raise ValueError(f"must not be nested deeper than {_METADATA_DEPTH} levels")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _plain_json(key, depth)
+            _plain_json(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _plain_json(item, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must not contain NaN or infinite numbers")
+    elif isinstance(value, str) and any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value):
+        raise ValueError("must not contain NUL characters or lone surrogates; remove them")
+
+
+def _small_plain_json(metadata: dict[str, Any]) -> dict[str, Any]:
+    _plain_json(metadata)
+    if len(json.dumps(metadata)) > _METADATA_BYTES:
+        raise ValueError(f"must not exceed {_METADATA_BYTES:,} bytes as JSON")
+    return metadata
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_small_plain_json)]
+"""The platform's own notes on a conversation: a small JSON object, stored and shown, never judged."""
+
+
+class Turn(BaseModel):
+    """One utterance of a transcript; turns are numbered from 1 by their place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: Role
+    text: Text
+    at: Time | None = None
+
+
+class Delivery(BaseModel):
+    """One verified, parsed call-ended webhook."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    conversation_id: Line
+    agent_id: Line
+    contact_id: Line | None = None
+    channel: Line | None = None
+    started_at: Time | None = None
+    ended_at: Time
+    end_reason: Line | None = None
+    metadata: Metadata | None = None
+    transcript: tuple[Turn, ...]
+
+    @model_validator(mode="after")
+    def _times_in_order(self) -> Self:
+        if self.started_at and self.started_at > self.ended_at:
+            raise ValueError("started_at must not be later than ended_at")
+        latest: datetime | None = None
+        for number, turn in enumerate(self.transcript, start=1):
+            if turn.at and latest and turn.at < latest:
+                raise ValueError(f"transcript: turn {number} is earlier than a turn before it; send turns in order")
+            latest = turn.at or latest
+        return self
+
+
+def excess(turns: Sequence[Turn], max_turns: int, max_characters: int) -> str | None:
+    """Say by how much a transcript passes the limits, or return None when it is within them."""
+    if len(turns) > max_turns:
+        return f"the transcript has {len(turns):,} turns; the limit is {max_turns:,} turns"
+    characters = sum(len(turn.text) for turn in turns)
+    if characters > max_characters:
+        return f"the transcript has {characters:,} characters; the limit is {max_characters:,} characters"
+    return None
+
+
+def is_empty(turns: Sequence[Turn]) -> bool:
+    """Tell whether nobody said anything."""
+    return not any(turn.text.strip() for turn in turns)
+
+
+def digest(turns: Sequence[Turn]) -> str:
+    """Return the SHA-256 (hex) of who said what; times are left out, as the judge never reads them."""
+    said = json.dumps([(turn.role, turn.text) for turn in turns], ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(said.encode()).hexdigest()

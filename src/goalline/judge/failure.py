@@ -1,0 +1,99 @@
+"""What a provider's errors mean: whether to wait, to come back later, or to give up, and for which reason."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from goalline.domain.evaluation import Reason
+
+_WAIT = {408, 409, 425, 429}
+_REASONS = {
+    401: Reason.UNAUTHORIZED,
+    403: Reason.FORBIDDEN,
+    404: Reason.NOT_FOUND,
+    405: Reason.NOT_FOUND,
+    410: Reason.NOT_FOUND,
+    413: Reason.TOO_LONG,
+}
+_STATUS_OF_CODE = {
+    "invalid_api_key": 401,
+    "model_not_found": 404,
+    "rate_limit_exceeded": 429,
+    "invalid_request_error": 400,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+}
+
+# Providers agree on the status of these errors and on little else, so their words decide.
+_TOO_LONG = re.compile(
+    r"context.?(length|window|size|limit)|maximum (context|prompt|model) length|reduce the length"
+    r"|(prompt|input|request)( is)? too (long|large)|too many (input |prompt )?tokens|too large for model"
+    r"|(token count|input length|(input|prompt) tokens|prompt length)[^.]{0,80}exceed",
+    re.IGNORECASE,
+)
+_TOO_LONG_FOR_THE_RATE = re.compile(r"request too large", re.IGNORECASE)
+_FILTERED = re.compile(
+    r"content.?filter|responsible.?ai|content.management.policy|content.policy|usage policy|moderation|flagged"
+    r"|data_inspection_failed",
+    re.IGNORECASE,
+)
+_UNPAID = re.compile(r"insufficient.(quota|balance|credit)|billing|exceeded your current quota", re.IGNORECASE)
+
+
+class Failure(Exception):
+    """Why a call of the model brought no answer to look at; carries no words of anybody.
+
+    `reason` UNAVAILABLE means that the same call may succeed later; `waitable` that it may do so within seconds.
+    `retry_after` is the delay in seconds that the provider asked for, if it asked for one.
+    """
+
+    def __init__(self, reason: Reason, *, waitable: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.waitable = waitable
+        self.retry_after = retry_after
+
+
+def of_status(status: int | None, words: str, retry_after: float | None = None) -> Failure:
+    """Return the failure for an HTTP status (None where there was none) and the words of the error's body."""
+    if (status in (400, 413, 422) and _TOO_LONG.search(words)) or (
+        status == 429 and _TOO_LONG_FOR_THE_RATE.search(words)
+    ):
+        return Failure(Reason.TOO_LONG)
+    if status in (400, 403, 422) and _FILTERED.search(words):
+        return Failure(Reason.CONTENT_FILTER)
+    if status == 402 or (status in (403, 429) and _UNPAID.search(words)):
+        # Seconds will not fill an account, but its owner may, while the evaluation is kept.
+        return Failure(Reason.UNAVAILABLE, retry_after=retry_after)
+    if status is None or status in _WAIT or status >= 500:
+        return Failure(Reason.UNAVAILABLE, waitable=True, retry_after=retry_after)
+    return Failure(_REASONS.get(status, Reason.BAD_REQUEST))
+
+
+def of_code(code: object, words: str) -> Failure:
+    """Return the failure for an error object that came with status 200, by the code it names."""
+    name = str(code).strip().lower()
+    status = int(name) if name.isascii() and name.isdigit() else _STATUS_OF_CODE.get(name)
+    return of_status(status if status and 400 <= status < 600 else None, f"{name} {words}")
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the delay in seconds that a response asks for, at least 0, or None where it asks for none.
+
+    Understands `retry-after-ms` and `Retry-After` in seconds or as an HTTP date.
+    """
+    for name, seconds_per_unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            delay = float(headers[name]) * seconds_per_unit
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(delay):
+            return max(delay, 0.0)
+    try:
+        date = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    moment = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max((moment - now).total_seconds(), 0.0)

@@ -1,0 +1,213 @@
+"""The story: a conversation is received, evaluated, and counted; what gets lost on the way is found again.
+
+    receive ──► evaluate ──► complete          sweep ──► (evaluate)
+
+Each function owns its transactions and returns what comes next; ringing the bell for it is left to the edge, after
+the commit. The row is the job: whatever happens to the bell, a queued row is found by `sweep`. No transaction is
+open while the judge thinks.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from goalline.domain.calendar import local_day
+from goalline.domain.evaluation import (
+    Effort,
+    Judge,
+    Judgement,
+    JudgementFailed,
+    JudgeUnavailable,
+    Reason,
+    Status,
+    release_delay,
+)
+from goalline.domain.goal import GoalInForce, goals_in_force
+from goalline.domain.refusal import Conflict
+from goalline.domain.transcript import Delivery, Turn, digest, is_empty
+from goalline.store import conversations, evaluations, goals, rollups
+from goalline.store.database import Database, Session
+from goalline.store.evaluations import Claim
+from goalline.store.rollups import ConversationPlace
+from goalline.store.tables import Conversation, Project
+from goalline.telemetry import log
+
+RING_AGAIN_AFTER = timedelta(seconds=60)
+"""How long a rung evaluation may wait for a free worker before the sweep rings for it again."""
+
+SWEEP_LIMIT = 1_000
+"""Most evaluations one sweep rings for; a longer backlog is served by the next sweeps."""
+
+
+_log = log(__name__)
+
+Clock = Callable[[], datetime]
+Holding = Callable[[Claim], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery. With `ring` its evaluation waits for the bell."""
+
+    row_id: UUID
+    conversation_id: str
+    evaluation_id: UUID
+    status: Status
+    duplicate: bool
+    ring: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed evaluation with all that the judge needs."""
+
+    claim: Claim
+    turns: Sequence[Turn]
+    transcript_digest: str
+    goals: Sequence[GoalInForce]
+
+
+def receive(database: Database, project: Project, delivery: Delivery, now: datetime) -> Receipt:
+    """Store a conversation and queue its evaluation, once.
+
+    Delivered again with the same words it changes nothing. With other words the stored transcript is replaced and
+    evaluated again; who talked and when it ended stay as they were first told.
+
+    Raises:
+        Conflict: the conversation is stored with another agent.
+    """
+    words = digest(delivery.transcript)
+    day = local_day(min(delivery.ended_at, now), project.time_zone)
+    with database.transaction() as session:
+        row_id = conversations.insert_once(session, project.id, delivery, words, day, now)
+        if row_id:
+            evaluation_id = evaluations.enqueue(session, row_id, 1, now, now + RING_AGAIN_AFTER)
+            rollups.count_conversations(session, ConversationPlace(project.id, day, delivery.agent_id), 1)
+            return Receipt(row_id, delivery.conversation_id, evaluation_id, Status.QUEUED, duplicate=False, ring=True)
+
+        row = conversations.get(session, project.id, delivery.conversation_id, lock=True)
+        if row.agent_id != delivery.agent_id:
+            raise Conflict(
+                f"conversation {row.conversation_id!r} is stored with agent {row.agent_id!r}; "
+                "a conversation cannot move to another agent",
+                "agent_id",
+            )
+        if row.transcript_digest == words:
+            latest = evaluations.newest(session, row)
+            return Receipt(row.id, row.conversation_id, latest.id, latest.status, duplicate=True, ring=False)
+        conversations.replace_transcript(session, row, delivery, words)
+        evaluation_id = _queue_again(session, row, now)
+        return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
+
+
+def evaluate(
+    database: Database,
+    judge: Judge,
+    evaluation_id: UUID,
+    clock: Clock,
+    *,
+    lease: timedelta,
+    give_up_after: timedelta,
+    holding: Holding = nullcontext,
+) -> Status | None:
+    """Claim an evaluation, let the judge think, and store what it found.
+
+    Returns the state it is left in, or None where it was not ours to run: somebody else has it, it has ended, or
+    the claim was lost while the judge thought. The judge thinks inside `holding(claim)`, which may renew the lease.
+    """
+    work = _begin(database, evaluation_id, clock(), lease)
+    if not isinstance(work, Work):
+        return work
+    with holding(work.claim):
+        try:
+            judgement = judge.judge(work.goals, work.turns)
+        except JudgeUnavailable as unavailable:
+            return _release(database, work.claim, unavailable, clock(), give_up_after)
+        except JudgementFailed as failed:
+            return _fail(database, work.claim, failed.reason, failed.effort, clock())
+        except Exception as error:
+            # A defect of ours must not make the same conversation be judged, and paid for, again and again.
+            _log.error("judge_broke", evaluation_id=str(evaluation_id), error=type(error).__name__)
+            return _fail(database, work.claim, Reason.INTERNAL_ERROR, None, clock())
+        return complete(database, work, judgement, clock())
+
+
+def complete(database: Database, work: Work, judgement: Judgement, now: datetime) -> Status | None:
+    """Store a judgement and count its verdicts, in one transaction; None where the claim was lost before."""
+    with database.transaction() as session:
+        row = conversations.lock(session, work.claim.conversation_id)
+        if row is None or not evaluations.finish(
+            session,
+            work.claim,
+            Status.SUCCEEDED,
+            now,
+            effort=judgement.effort,
+            transcript_digest=work.transcript_digest,
+        ):
+            return None
+        evaluations.store_verdicts(session, row, work.claim, judgement.verdicts)
+        return Status.SUCCEEDED
+
+
+def judge_again(database: Database, project_id: UUID, reference: str, now: datetime) -> Receipt:
+    """Queue a new evaluation of a stored conversation; one that is still queued is as good as new.
+
+    Raises:
+        NotFound: the project has no such conversation.
+    """
+    with database.transaction() as session:
+        row = conversations.get(session, project_id, reference, lock=True)
+        evaluation_id = _queue_again(session, row, now)
+        return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
+
+
+def sweep(database: Database, now: datetime, *, forgotten: bool = False) -> list[UUID]:
+    """Return the evaluations to ring for: queued ones that nobody took, running ones whose worker died.
+
+    Each is returned once in `RING_AGAIN_AFTER`, however many sweepers there are. With `forgotten`, for a bell that
+    lost its memory, every queued evaluation that is due counts as not rung for yet.
+    """
+    with database.transaction() as session:
+        if forgotten:
+            evaluations.forget_bells(session, now)
+        return evaluations.recover(session, now, now + RING_AGAIN_AFTER, SWEEP_LIMIT)
+
+
+def _queue_again(session: Session, row: Conversation, now: datetime) -> UUID:
+    return evaluations.waiting(session, row.id) or evaluations.enqueue(
+        session, row.id, row.evaluations + 1, now, now + RING_AGAIN_AFTER
+    )
+
+
+def _begin(database: Database, evaluation_id: UUID, now: datetime, lease: timedelta) -> Work | Status | None:
+    with database.transaction() as session:
+        claim = evaluations.claim(session, evaluation_id, now, now + lease)
+        if claim is None:
+            return None
+        row = conversations.find(session, claim.conversation_id)
+        turns = conversations.turns(row)
+        in_force = goals_in_force(goals.histories(session, row.project_id, row.agent_id), row.agent_id, row.ended_at)
+        reason = Reason.EMPTY_TRANSCRIPT if is_empty(turns) else None if in_force else Reason.NO_GOAL_IN_FORCE
+        if reason:
+            evaluations.finish(session, claim, Status.SKIPPED, now, reason=reason)
+            return Status.SKIPPED
+        return Work(claim, turns, row.transcript_digest, in_force)
+
+
+def _release(
+    database: Database, claim: Claim, unavailable: JudgeUnavailable, now: datetime, give_up_after: timedelta
+) -> Status | None:
+    due_at = now + release_delay(claim.attempts, unavailable.retry_after)
+    if due_at > claim.created_at + give_up_after:
+        return _fail(database, claim, Reason.UNAVAILABLE, unavailable.effort, now)
+    with database.transaction() as session:
+        released = evaluations.release(session, claim, due_at, Reason.UNAVAILABLE, unavailable.effort)
+        return Status.QUEUED if released else None
+
+
+def _fail(database: Database, claim: Claim, reason: Reason, effort: Effort | None, now: datetime) -> Status | None:
+    with database.transaction() as session:
+        failed = evaluations.finish(session, claim, Status.FAILED, now, reason=reason, effort=effort)
+        return Status.FAILED if failed else None

@@ -1,0 +1,80 @@
+"""Every setting of Goalline: typed, frozen, read once from the environment."""
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class OutputMode(StrEnum):
+    """How the model is held to the reply's schema."""
+
+    JSON_SCHEMA = "json_schema"
+    TOOLS = "tools"
+    MD_JSON = "md_json"
+
+
+class LogFormat(StrEnum):
+    """How log lines look: for people or for machines."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Settings(BaseSettings):
+    """The settings; each field is read from the variable GOALLINE_<FIELD>, or from the alias it names."""
+
+    model_config = SettingsConfigDict(env_prefix="GOALLINE_", frozen=True, extra="ignore", populate_by_name=True)
+
+    database_url: str = Field("sqlite:///goalline.db", description="SQLAlchemy URL of the database.")
+    redis_url: SecretStr | None = Field(None, description="Redis URL of the queue; none means in-process.")
+    database_pool_size: PositiveInt = Field(20, description="Most connections one process opens to PostgreSQL.")
+
+    model: str = Field("gpt-5-mini", description="The LLM that judges.")
+    openai_api_key: SecretStr | None = Field(None, alias="OPENAI_API_KEY", description="Key for the LLM endpoint.")
+    openai_base_url: str | None = Field(
+        None, alias="OPENAI_BASE_URL", description="Address of any OpenAI-compatible endpoint."
+    )
+    output_mode: OutputMode = Field(
+        OutputMode.JSON_SCHEMA, description="How the reply is constrained: json_schema, tools or md_json."
+    )
+    max_output_tokens: PositiveInt | None = Field(
+        None, description="Cap on output tokens, reasoning included; none leaves it to the provider."
+    )
+    price_per_million: Annotated[str | None, Field(pattern=r"^\d+(\.\d+)?,\d+(\.\d+)?$")] = Field(
+        None, description="US dollars per million input and output tokens, as `0.25,2.00`; overrides the price table."
+    )
+    llm_timeout_seconds: PositiveFloat = Field(120, description="Longest wait for one answer of the LLM.")
+    llm_patience_seconds: PositiveFloat = Field(
+        60, description="How long one attempt keeps retrying 429s, 5xx and lost connections before it is released."
+    )
+    give_up_after_seconds: PositiveInt = Field(
+        86_400, description="How long an evaluation is released and rung again before it fails as unavailable."
+    )
+
+    max_turns: PositiveInt = Field(5_000, description="Most turns of a transcript.")
+    max_characters: PositiveInt = Field(400_000, description="Most characters of a transcript.")
+    max_body_bytes: PositiveInt = Field(4_194_304, description="Most bytes of a request body.")
+
+    worker_threads: PositiveInt = Field(128, description="Judgements at once in each process of `goalline worker`.")
+    embedded_threads: NonNegativeInt = Field(
+        32, description="Judgements at once inside `goalline serve` when there is no Redis."
+    )
+    lease_seconds: PositiveInt = Field(
+        30, description="A killed worker's evaluations run again after this time; living workers renew it."
+    )
+    sweep_seconds: PositiveFloat = Field(5, description="How often leases are renewed and lost work is looked for.")
+
+    time_zone: str = Field("UTC", description="Time zone (IANA) of the project that the first start makes.")
+    dashboard_open: bool = Field(
+        False, description="Show the pages without sign-in; for demonstrations and private networks only."
+    )
+    log_format: LogFormat = Field(LogFormat.CONSOLE, description="Log lines for people (console) or machines (json).")
+    log_level: str = Field("INFO", description="Least severe level that is logged.")
+
+    @model_validator(mode="after")
+    def _leases_outlive_sweeps(self) -> Self:
+        if self.lease_seconds < 3 * self.sweep_seconds:
+            raise ValueError("GOALLINE_LEASE_SECONDS must be at least three times GOALLINE_SWEEP_SECONDS")
+        return self

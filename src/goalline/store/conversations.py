@@ -1,0 +1,242 @@
+"""Conversations: received once, read one by one or as a list, deleted with all that hangs on them."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, delete, exists, update
+from sqlalchemy.orm import defer
+from sqlmodel import Session, col, select
+
+from goalline.domain import transcript
+from goalline.domain.evaluation import Status
+from goalline.domain.goal import Kind
+from goalline.domain.rates import Counts
+from goalline.domain.refusal import NotFound
+from goalline.domain.transcript import Delivery
+from goalline.domain.verdict import Outcome
+from goalline.store import goals, rollups
+from goalline.store.database import upsert
+from goalline.store.rollups import ConversationPlace, VerdictPlace
+from goalline.store.tables import Conversation, Evaluation, GoalRevision, Verdict, table
+
+_WITHOUT_TRANSCRIPT = defer(Conversation.transcript, raiseload=True)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFilter:
+    """Which conversations a list shows; None shows all. `goal_id` and `outcome` look at counted verdicts."""
+
+    agent_id: str | None = None
+    contact_id: str | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    status: Status | None = None
+    goal_id: UUID | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedVerdict:
+    """A verdict with the name its goal had in the revision that it is pinned to."""
+
+    verdict: Verdict
+    name: str
+
+
+def insert_once(
+    session: Session, project_id: UUID, delivery: Delivery, digest: str, day: date, now: datetime
+) -> UUID | None:
+    """Store a conversation and count it, or return None where its `conversation_id` is stored already.
+
+    An end in the future is stored as `now`, the time of receipt.
+    """
+    statement = upsert(session, table(Conversation)).values(
+        id=uuid4(),
+        project_id=project_id,
+        conversation_id=delivery.conversation_id,
+        agent_id=delivery.agent_id,
+        contact_id=delivery.contact_id,
+        channel=delivery.channel,
+        started_at=delivery.started_at,
+        ended_at=min(delivery.ended_at, now),
+        received_at=now,
+        day=day,
+        end_reason=delivery.end_reason,
+        platform_metadata=delivery.metadata,
+        transcript=as_stored(delivery),
+        transcript_digest=digest,
+        evaluations=0,
+    )
+    # RETURNING and not the row count: psycopg reports -1 rows for an insert that met a conflict.
+    row_id: UUID | None = session.execute(
+        statement.on_conflict_do_nothing(index_elements=["project_id", "conversation_id"]).returning(
+            col(Conversation.id)
+        )
+    ).scalar()
+    return row_id
+
+
+def as_stored(delivery: Delivery) -> list[dict[str, Any]]:
+    """Return a delivery's transcript as it is stored: JSON objects without empty members."""
+    return [turn.model_dump(mode="json", exclude_none=True) for turn in delivery.transcript]
+
+
+def replace_transcript(session: Session, row: Conversation, delivery: Delivery, digest: str) -> None:
+    """Store a newer transcript of a conversation, with what else the platform knows better by now."""
+    session.execute(
+        update(table(Conversation))
+        .where(col(Conversation.id) == row.id)
+        .values(
+            contact_id=delivery.contact_id or row.contact_id,
+            end_reason=delivery.end_reason or row.end_reason,
+            platform_metadata=delivery.metadata if delivery.metadata is not None else row.platform_metadata,
+            transcript=as_stored(delivery),
+            transcript_digest=digest,
+        )
+    )
+
+
+def get(session: Session, project_id: UUID, reference: str | UUID, *, lock: bool = False) -> Conversation:
+    """Return a conversation by Goalline's id or by the platform's own.
+
+    With `lock` it is held until the end of the transaction, so that one change of it happens at a time.
+
+    Raises:
+        NotFound: the project has no such conversation.
+    """
+    columns = col(Conversation.conversation_id) == str(reference)
+    with suppress(ValueError):
+        columns |= col(Conversation.id) == UUID(str(reference))
+    query = select(Conversation).where(Conversation.project_id == project_id, columns)
+    found = session.exec(query.with_for_update() if lock else query).all()
+    if not found:
+        raise NotFound(f"there is no conversation {str(reference)!r}")
+    # A platform may well use a UUID that is another conversation's id here; its own naming wins.
+    return next((row for row in found if row.conversation_id == str(reference)), found[0])
+
+
+def find(session: Session, row_id: UUID) -> Conversation:
+    """Return the conversation of an evaluation that is there."""
+    return session.exec(select(Conversation).where(Conversation.id == row_id)).one()
+
+
+def lock(session: Session, row_id: UUID) -> Conversation | None:
+    """Hold a conversation until the end of the transaction and return it without its transcript; None if deleted."""
+    query = select(Conversation).where(Conversation.id == row_id).options(_WITHOUT_TRANSCRIPT)
+    return session.exec(query.with_for_update()).first()
+
+
+def turns(row: Conversation) -> list[transcript.Turn]:
+    """Return the turns of a stored transcript."""
+    return [transcript.Turn.model_validate(turn) for turn in row.transcript]
+
+
+def page(
+    session: Session,
+    project_id: UUID,
+    wanted: ConversationFilter,
+    *,
+    after: tuple[datetime, UUID] | None = None,
+    limit: int,
+) -> Sequence[Conversation]:
+    """Return up to `limit` conversations, the one that ended last first, from the one behind `after` on.
+
+    Transcripts are not loaded.
+    """
+    newest = (col(Conversation.ended_at), col(Conversation.id))
+    query = (
+        select(Conversation)
+        .where(Conversation.project_id == project_id, *_conditions(wanted))
+        .order_by(newest[0].desc(), newest[1].desc())
+        .limit(limit)
+        .options(_WITHOUT_TRANSCRIPT)
+    )
+    if after:
+        ended_at, row_id = after
+        query = query.where((newest[0] < ended_at) | ((newest[0] == ended_at) & (newest[1] < row_id)))
+    return session.exec(query).all()
+
+
+def verdicts_of(session: Session, row_ids: Sequence[UUID]) -> dict[UUID, list[NamedVerdict]]:
+    """Return the counted verdicts of some conversations, each one's primary verdict first, then by goal name."""
+    found: dict[UUID, list[NamedVerdict]] = {row_id: [] for row_id in row_ids}
+    rows = session.exec(
+        select(Verdict, GoalRevision.name)
+        .join(
+            GoalRevision,
+            (col(GoalRevision.goal_id) == col(Verdict.goal_id)) & (col(GoalRevision.number) == col(Verdict.revision)),
+        )
+        .where(col(Verdict.conversation_id).in_(row_ids), col(Verdict.counted))
+    ).all()
+    for verdict, name in sorted(rows, key=lambda row: (row[0].kind is not Kind.PRIMARY, row[1])):
+        found[verdict.conversation_id].append(NamedVerdict(verdict, name))
+    return found
+
+
+def remove(session: Session, project_id: UUID, reference: str | UUID) -> None:
+    """Delete a conversation with its transcript, evaluations, verdicts, and their share in the counts.
+
+    Raises:
+        NotFound: the project has no such conversation.
+    """
+    row = get(session, project_id, reference, lock=True)
+    # Goals are locked before verdicts and rollups, by everybody: see goals.remove.
+    goals.lock_existing(session, sorted(counted_goals(session, row)))
+    take_back_verdicts(session, row)
+    session.execute(delete(table(Conversation)).where(col(Conversation.id) == row.id))
+    rollups.count_conversations(session, ConversationPlace(project_id, row.day, row.agent_id), -1)
+
+
+def counted_goals(session: Session, row: Conversation) -> set[UUID]:
+    """Return the goals for which a verdict of this conversation is counted."""
+    return set(
+        session.exec(select(Verdict.goal_id).where(Verdict.conversation_id == row.id, col(Verdict.counted))).all()
+    )
+
+
+def take_back_verdicts(session: Session, row: Conversation) -> None:
+    """Take the counted verdicts of a locked conversation out of the rates; the rows stay."""
+    verdict = table(Verdict)
+    counted = session.execute(
+        update(verdict)
+        .where(verdict.c.conversation_id == row.id, verdict.c.counted)
+        .values(counted=False)
+        .returning(verdict.c.goal_id, verdict.c.revision, verdict.c.kind, verdict.c.outcome)
+    ).all()
+    rollups.count_verdicts(
+        session,
+        [
+            (VerdictPlace(row.project_id, row.day, row.agent_id, goal_id, revision, kind), -Counts.of(outcome))
+            for goal_id, revision, kind, outcome in counted
+        ],
+    )
+
+
+def _conditions(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.agent_id is not None:
+        conditions.append(col(Conversation.agent_id) == wanted.agent_id)
+    if wanted.contact_id is not None:
+        conditions.append(col(Conversation.contact_id) == wanted.contact_id)
+    if wanted.first_day is not None:
+        conditions.append(col(Conversation.day) >= wanted.first_day)
+    if wanted.last_day is not None:
+        conditions.append(col(Conversation.day) <= wanted.last_day)
+    if wanted.status is not None:
+        newest = col(Evaluation.number) == col(Conversation.evaluations)
+        of_this = col(Evaluation.conversation_id) == col(Conversation.id)
+        conditions.append(exists().where(of_this, newest, col(Evaluation.status) == wanted.status))
+    if wanted.goal_id is not None or wanted.outcome is not None:
+        judged = [col(Verdict.conversation_id) == col(Conversation.id), col(Verdict.counted)]
+        if wanted.goal_id is not None:
+            judged.append(col(Verdict.goal_id) == wanted.goal_id)
+        else:
+            judged.append(col(Verdict.kind) == Kind.PRIMARY)
+        if wanted.outcome is not None:
+            judged.append(col(Verdict.outcome) == wanted.outcome)
+        conditions.append(exists().where(*judged))
+    return conditions

@@ -1,0 +1,98 @@
+"""Opens the database and hands out transactions, on SQLite and on PostgreSQL."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+__all__ = ["Database", "Session", "upsert"]
+
+
+class Database:
+    """One database, its connections and its transactions; safe to share between threads."""
+
+    def __init__(self, url: str, pool_size: int = 20) -> None:
+        """Prepare to connect; nothing is opened before the first transaction.
+
+        Args:
+            url: an SQLAlchemy URL, `sqlite:///FILE` or `postgresql://...`.
+            pool_size: the most connections kept open; more threads than that wait their turn.
+
+        Raises:
+            ValueError: the URL names another kind of database, or SQLite in memory.
+        """
+        parsed = make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            if parsed.database in (None, "", ":memory:"):
+                raise ValueError("SQLite needs a file, as threads share it: write sqlite:///goalline.db")
+            self.engine = create_engine(parsed, pool_size=pool_size, max_overflow=0)
+            _tame_sqlite(self.engine)
+        elif parsed.get_backend_name() == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+            self.engine = create_engine(parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
+        else:
+            raise ValueError(
+                f"GOALLINE_DATABASE_URL must start with sqlite:// or postgresql://, not {parsed.drivername}"
+            )
+        self._writing = self.engine.execution_options(goalline_writes=True)
+        # SQLite has one writer at a time anyway. Queueing for it here is fair; its own busy wait is a lottery.
+        self._writer = threading.Lock() if self.is_sqlite else nullcontext()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Give a session that may write; commit at the end of the block, roll back when it raises."""
+        with self._writer, Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Give a session for reading; whatever it changes is rolled back."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """Give a session for reading in which every query sees the same moment, however long it takes."""
+        engine = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with Session(engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Give a connection in a writing transaction, for changes of the schema."""
+        with self._writer, self._writing.begin() as connection:
+            if self.is_sqlite:
+                # Tables are rebuilt to be altered; meanwhile nothing may cascade from the old to the new ones.
+                connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self.engine.dispose()
+
+
+def upsert(session: Session, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT into `table` that can take an ON CONFLICT clause on this session's database."""
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+def _tame_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # The driver must not open transactions by itself: it would do so as readers, and a reader that turns
+        # writer loses other writers' updates or fails.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=30000", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("goalline_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

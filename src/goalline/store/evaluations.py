@@ -1,0 +1,244 @@
+"""Evaluations: queued, claimed under a lease, completed once, and found again when they were lost."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Update, func, insert, update
+from sqlmodel import Session, col, select
+
+from goalline.domain.evaluation import Effort, Reason, Status
+from goalline.domain.rates import Counts
+from goalline.domain.verdict import Verdict
+from goalline.store import conversations, goals, rollups
+from goalline.store.rollups import VerdictPlace
+from goalline.store.tables import Conversation, Evaluation, table
+from goalline.store.tables import Verdict as VerdictRow
+
+_evaluation = table(Evaluation)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run one evaluation: valid while the row is running in this very attempt."""
+
+    evaluation_id: UUID
+    conversation_id: UUID
+    attempts: int
+    created_at: datetime
+
+
+def enqueue(session: Session, conversation_id: UUID, number: int, now: datetime, ring_again_at: datetime) -> UUID:
+    """Store the `number`-th evaluation of a conversation as queued, due at once, and return its id.
+
+    Whoever commits this rings the bell; should nobody have heard it by `ring_again_at`, the sweep rings again.
+
+    The conversation is either new in this transaction or locked by it.
+    """
+    evaluation_id = uuid4()
+    session.execute(
+        insert(_evaluation).values(
+            id=evaluation_id,
+            conversation_id=conversation_id,
+            number=number,
+            status=Status.QUEUED,
+            created_at=now,
+            due_at=now,
+            ring_at=ring_again_at,
+        )
+    )
+    conversation = table(Conversation)
+    session.execute(update(conversation).where(conversation.c.id == conversation_id).values(evaluations=number))
+    return evaluation_id
+
+
+def newest(session: Session, row: Conversation) -> Evaluation:
+    """Return a conversation's newest evaluation."""
+    return session.exec(
+        select(Evaluation).where(Evaluation.conversation_id == row.id, Evaluation.number == row.evaluations)
+    ).one()
+
+
+def of_conversation(session: Session, row: Conversation) -> Sequence[Evaluation]:
+    """Return all evaluations of a conversation, newest first."""
+    return session.exec(
+        select(Evaluation).where(Evaluation.conversation_id == row.id).order_by(col(Evaluation.number).desc())
+    ).all()
+
+
+def statuses(session: Session, rows: Sequence[Conversation]) -> dict[UUID, Evaluation]:
+    """Return the newest evaluation of each of some conversations."""
+    found = session.exec(
+        select(Evaluation)
+        .join(Conversation, col(Evaluation.conversation_id) == col(Conversation.id))
+        .where(
+            col(Conversation.id).in_([row.id for row in rows]),
+            col(Evaluation.number) == col(Conversation.evaluations),
+        )
+    )
+    return {evaluation.conversation_id: evaluation for evaluation in found}
+
+
+def waiting(session: Session, conversation_id: UUID) -> UUID | None:
+    """Return the evaluation that will judge the conversation as it is stored when this transaction commits.
+
+    That is one still queued. Its row is held until then: a worker that claims it next reads what is committed.
+    """
+    evaluation_id: UUID | None = session.execute(
+        update(_evaluation)
+        .where(_evaluation.c.conversation_id == conversation_id, _evaluation.c.status == Status.QUEUED)
+        .values(status=Status.QUEUED)
+        .returning(_evaluation.c.id)
+    ).scalar()
+    return evaluation_id
+
+
+def claim(session: Session, evaluation_id: UUID, now: datetime, lease_until: datetime) -> Claim | None:
+    """Take a queued evaluation that is due, or return None where somebody else has it or it has ended."""
+    row = session.execute(
+        update(_evaluation)
+        .where(_evaluation.c.id == evaluation_id, _evaluation.c.status == Status.QUEUED, _evaluation.c.due_at <= now)
+        .values(status=Status.RUNNING, attempts=_evaluation.c.attempts + 1, ring_at=lease_until)
+        .returning(_evaluation.c.id, _evaluation.c.conversation_id, _evaluation.c.attempts, _evaluation.c.created_at)
+    ).first()
+    return Claim(*row) if row else None
+
+
+def renew(session: Session, claims: Sequence[Claim], lease_until: datetime) -> None:
+    """Prolong the leases of claims that are still valid."""
+    for held in sorted(claims, key=lambda held: held.evaluation_id):
+        session.execute(_owned(held).values(ring_at=lease_until))
+
+
+def release(session: Session, held: Claim, due_at: datetime, reason: Reason, effort: Effort) -> bool:
+    """Hand an evaluation back to the queue until `due_at`; return False where the claim was lost."""
+    statement = _owned(held).values(
+        status=Status.QUEUED, due_at=due_at, ring_at=due_at, reason=reason, **_added(effort)
+    )
+    return session.execute(statement.returning(_evaluation.c.id)).first() is not None
+
+
+def finish(
+    session: Session,
+    held: Claim,
+    status: Status,
+    now: datetime,
+    *,
+    reason: Reason | None = None,
+    effort: Effort | None = None,
+    transcript_digest: str | None = None,
+) -> bool:
+    """End an evaluation in a terminal state; return False where the claim was lost and nothing may be stored."""
+    statement = _owned(held).values(
+        status=status,
+        reason=reason,
+        finished_at=now,
+        transcript_digest=transcript_digest,
+        **(_added(effort) if effort else {}),
+    )
+    return session.execute(statement.returning(_evaluation.c.id)).first() is not None
+
+
+def store_verdicts(session: Session, row: Conversation, held: Claim, verdicts: Sequence[Verdict]) -> None:
+    """Store the verdicts of an evaluation of a locked conversation, and count them in place of older ones.
+
+    Where a newer evaluation has succeeded first, its verdicts go on counting and these are stored beside them.
+    Verdicts for goals that were deleted meanwhile are dropped.
+    """
+    newest_success = session.execute(
+        select(func.max(_evaluation.c.number)).where(
+            _evaluation.c.conversation_id == row.id, _evaluation.c.status == Status.SUCCEEDED
+        )
+    ).scalar()
+    own_number = session.execute(select(_evaluation.c.number).where(_evaluation.c.id == held.evaluation_id)).scalar()
+    counted = newest_success == own_number
+    judged = {verdict.goal_id for verdict in verdicts}
+    # Goals are locked before verdicts and rollups, by everybody: see goals.remove.
+    older = conversations.counted_goals(session, row) if own_number != 1 else set()
+    existing = goals.lock_existing(session, sorted(judged | older))
+    if counted and older:
+        conversations.take_back_verdicts(session, row)
+    kept = [verdict for verdict in verdicts if verdict.goal_id in existing]
+    if not kept:
+        return
+    session.execute(
+        insert(table(VerdictRow)),
+        [
+            {
+                "id": uuid4(),
+                "conversation_id": row.id,
+                "evaluation_id": held.evaluation_id,
+                "goal_id": verdict.goal_id,
+                "revision": verdict.revision,
+                "kind": verdict.kind,
+                "outcome": verdict.outcome,
+                "rationale": verdict.rationale,
+                "evidence": [item.model_dump() for item in verdict.evidence],
+                "counted": counted,
+            }
+            for verdict in kept
+        ],
+    )
+    if counted:
+        rollups.count_verdicts(
+            session,
+            [
+                (
+                    VerdictPlace(
+                        row.project_id, row.day, row.agent_id, verdict.goal_id, verdict.revision, verdict.kind
+                    ),
+                    Counts.of(verdict.outcome),
+                )
+                for verdict in kept
+            ],
+        )
+
+
+def forget_bells(session: Session, now: datetime) -> None:
+    """Make every queued evaluation that is due ring in the next sweep, for a broker that lost its memory."""
+    session.execute(
+        update(_evaluation)
+        .where(_evaluation.c.status == Status.QUEUED, _evaluation.c.due_at <= now, _evaluation.c.ring_at > now)
+        .values(ring_at=now)
+    )
+
+
+def recover(session: Session, now: datetime, ring_again_at: datetime, limit: int) -> list[UUID]:
+    """Return evaluations that need the bell: those nobody took in time and those whose worker died.
+
+    A lost lease puts the row back into the queue. What is returned rings again at `ring_again_at` only, so that
+    several sweepers share the work; rows that another sweeper is looking at are left to it.
+    """
+    open_rows = _evaluation.c.status.in_((Status.QUEUED, Status.RUNNING))
+    ids: list[UUID] = list(
+        session.execute(
+            select(_evaluation.c.id)
+            .where(open_rows, _evaluation.c.ring_at <= now)
+            .order_by(_evaluation.c.ring_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).scalars()
+    )
+    if ids:
+        session.execute(
+            update(_evaluation).where(_evaluation.c.id.in_(ids)).values(status=Status.QUEUED, ring_at=ring_again_at)
+        )
+    return ids
+
+
+def _owned(held: Claim) -> Update:
+    # The number of attempts is the fence: whoever claims the row after us has a higher one.
+    return update(_evaluation).where(
+        _evaluation.c.id == held.evaluation_id,
+        _evaluation.c.status == Status.RUNNING,
+        _evaluation.c.attempts == held.attempts,
+    )
+
+
+def _added(effort: Effort) -> dict[str, Any]:
+    columns, usage = _evaluation.c, asdict(effort.usage)
+    sums = {name: func.coalesce(columns[name], 0) + usage[name] for name in usage if usage[name] is not None}
+    cost = {} if effort.cost is None else {"cost": func.coalesce(columns.cost, 0) + effort.cost}
+    return {"model": effort.model, "prompt_digest": effort.prompt_digest, **sums, **cost}

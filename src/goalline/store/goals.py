@@ -1,0 +1,263 @@
+"""Goals: written, edited, archived, restored, deleted; and their histories."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy import Select, delete, func, insert, update
+from sqlmodel import Session, col, select
+
+from goalline.domain.goal import GoalDraft, GoalEdit, GoalHistory, Kind, Period, State, Wording
+from goalline.domain.refusal import Conflict, Invalid, NotFound
+from goalline.store import projects, rollups
+from goalline.store.tables import Goal, GoalPeriod, GoalRevision, table
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentGoal:
+    """A goal in its newest wording."""
+
+    id: UUID
+    name: str
+    description: str
+    kind: Kind
+    agent_id: str | None
+    judged: bool
+    revision: int
+    created_at: datetime
+    archived_at: datetime | None
+
+    @property
+    def state(self) -> State:
+        """Whether the goal applies to conversations that end now."""
+        return State.ARCHIVED if self.archived_at else State.ACTIVE
+
+
+def create(session: Session, project_id: UUID, draft: GoalDraft, now: datetime) -> CurrentGoal:
+    """Store a new goal, active from `now` on.
+
+    Raises:
+        Conflict: it is primary and there is an active primary goal in the same place.
+    """
+    projects.lock(session, project_id)
+    if draft.kind is Kind.PRIMARY:
+        _refuse_second_primary(session, project_id, draft.agent_id)
+    goal_id = uuid4()
+    session.execute(
+        insert(table(Goal)).values(
+            id=goal_id, project_id=project_id, agent_id=draft.agent_id, kind=draft.kind, revision=1, created_at=now
+        )
+    )
+    wording = draft.model_dump(exclude={"agent_id"})
+    session.execute(insert(table(GoalRevision)).values(goal_id=goal_id, number=1, in_force_from=now, **wording))
+    session.execute(insert(table(GoalPeriod)).values(goal_id=goal_id, active_from=now))
+    return get(session, project_id, goal_id)
+
+
+def get(session: Session, project_id: UUID, goal_id: UUID) -> CurrentGoal:
+    """Return one goal.
+
+    Raises:
+        NotFound: the project has no such goal.
+    """
+    row = session.execute(_current(project_id).where(col(Goal.id) == goal_id)).first()
+    if row is None:
+        raise NotFound(f"there is no goal {goal_id}")
+    return CurrentGoal(*row)
+
+
+def listed(
+    session: Session,
+    project_id: UUID,
+    *,
+    state: State | None = None,
+    kind: Kind | None = None,
+    agent_id: str | None = None,
+    after: tuple[datetime, UUID] | None = None,
+    limit: int | None = None,
+) -> list[CurrentGoal]:
+    """Return a project's goals, oldest first, from the one behind `after` (its creation time and id) on."""
+    query = _current(project_id).order_by(col(Goal.created_at), col(Goal.id)).limit(limit)
+    if state:
+        archived = col(Goal.archived_at)
+        query = query.where(archived.is_(None) if state is State.ACTIVE else archived.is_not(None))
+    if kind:
+        query = query.where(col(Goal.kind) == kind)
+    if agent_id:
+        query = query.where(col(Goal.agent_id) == agent_id)
+    if after:
+        created_at, goal_id = after
+        query = query.where(
+            (col(Goal.created_at) > created_at) | ((col(Goal.created_at) == created_at) & (col(Goal.id) > goal_id))
+        )
+    return [CurrentGoal(*row) for row in session.execute(query)]
+
+
+def revisions(session: Session, project_id: UUID, goal_id: UUID) -> Sequence[GoalRevision]:
+    """Return every wording that a goal has had, newest first.
+
+    Raises:
+        NotFound: the project has no such goal.
+    """
+    get(session, project_id, goal_id)
+    return session.exec(
+        select(GoalRevision).where(GoalRevision.goal_id == goal_id).order_by(col(GoalRevision.number).desc())
+    ).all()
+
+
+def edit(session: Session, project_id: UUID, goal_id: UUID, change: GoalEdit, now: datetime) -> CurrentGoal:
+    """Give a goal a new wording from `now` on; a change that changes nothing makes no revision.
+
+    Raises:
+        NotFound: the project has no such goal.
+        Conflict: it would become the second active primary goal in the same place.
+    """
+    projects.lock(session, project_id)
+    goal = get(session, project_id, goal_id)
+    old = {field: getattr(goal, field) for field in ("name", "description", "kind", "judged")}
+    new = old | change.model_dump(exclude_unset=True)
+    if new == old:
+        return goal
+    if new["kind"] is Kind.PRIMARY and goal.state is State.ACTIVE:
+        _refuse_second_primary(session, project_id, goal.agent_id, besides=goal_id)
+    now = max(now, _last_change(session, goal_id))
+    session.execute(
+        insert(table(GoalRevision)).values(goal_id=goal_id, number=goal.revision + 1, in_force_from=now, **new)
+    )
+    session.execute(
+        update(table(Goal)).where(col(Goal.id) == goal_id).values(kind=new["kind"], revision=goal.revision + 1)
+    )
+    return get(session, project_id, goal_id)
+
+
+def archive(session: Session, project_id: UUID, goal_id: UUID, now: datetime) -> CurrentGoal:
+    """Stop a goal from applying to conversations that end from `now` on; archiving twice changes nothing.
+
+    Raises:
+        NotFound: the project has no such goal.
+    """
+    projects.lock(session, project_id)
+    if get(session, project_id, goal_id).state is State.ACTIVE:
+        now = max(now, _last_change(session, goal_id))
+        session.execute(
+            update(table(GoalPeriod))
+            .where(col(GoalPeriod.goal_id) == goal_id, col(GoalPeriod.active_until).is_(None))
+            .values(active_until=now)
+        )
+        session.execute(update(table(Goal)).where(col(Goal.id) == goal_id).values(archived_at=now))
+    return get(session, project_id, goal_id)
+
+
+def restore(session: Session, project_id: UUID, goal_id: UUID, now: datetime) -> CurrentGoal:
+    """Make an archived goal apply again to conversations that end from `now` on; an active one stays as it is.
+
+    Raises:
+        NotFound: the project has no such goal.
+        Conflict: it is primary and another primary goal is active in the same place by now.
+    """
+    projects.lock(session, project_id)
+    goal = get(session, project_id, goal_id)
+    if goal.state is State.ARCHIVED:
+        if goal.kind is Kind.PRIMARY:
+            _refuse_second_primary(session, project_id, goal.agent_id)
+        now = max(now, _last_change(session, goal_id))
+        # A goal restored in the very instant it was archived was never away: its old period goes on.
+        reopened = session.execute(
+            update(table(GoalPeriod))
+            .where(col(GoalPeriod.goal_id) == goal_id, col(GoalPeriod.active_until) == now)
+            .values(active_until=None)
+            .returning(col(GoalPeriod.goal_id))
+        ).first()
+        if not reopened:
+            session.execute(insert(table(GoalPeriod)).values(goal_id=goal_id, active_from=now))
+        session.execute(update(table(Goal)).where(col(Goal.id) == goal_id).values(archived_at=None))
+    return get(session, project_id, goal_id)
+
+
+def remove(session: Session, project_id: UUID, goal_id: UUID, confirm: str | None) -> None:
+    """Delete a goal with its revisions, its verdicts and their counts.
+
+    Raises:
+        NotFound: the project has no such goal.
+        Invalid: `confirm` is not the goal's name.
+    """
+    projects.lock(session, project_id)
+    goal = get(session, project_id, goal_id)
+    if confirm != goal.name:
+        raise Invalid(f"deleting is for good; repeat the goal's name to do it: confirm={goal.name}", "confirm")
+    # Held against `lock_existing`: a verdict on its way in is either seen and removed here, or not stored.
+    session.execute(select(Goal.id).where(Goal.id == goal_id).with_for_update())
+    rollups.forget_goal(session, goal_id)
+    session.execute(delete(table(Goal)).where(col(Goal.id) == goal_id))
+
+
+def lock_existing(session: Session, goal_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the goals that exist, and keep them from being deleted until the transaction ends."""
+    return set(
+        session.exec(
+            select(Goal.id).where(col(Goal.id).in_(goal_ids)).order_by(col(Goal.id)).with_for_update(key_share=True)
+        )
+    )
+
+
+def histories(session: Session, project_id: UUID, agent_id: str) -> list[GoalHistory]:
+    """Return what decides which goals apply to an agent's conversations, oldest goal first."""
+    goals = session.execute(
+        select(Goal.id, Goal.agent_id)
+        .where(Goal.project_id == project_id, (col(Goal.agent_id).is_(None)) | (col(Goal.agent_id) == agent_id))
+        .order_by(col(Goal.created_at), col(Goal.id))
+    ).all()
+    wordings: dict[UUID, list[Wording]] = {goal_id: [] for goal_id, _ in goals}
+    periods: dict[UUID, list[Period]] = {goal_id: [] for goal_id, _ in goals}
+    revision, period = table(GoalRevision), table(GoalPeriod)
+    for goal_id, *wording in session.execute(revision.select().where(revision.c.goal_id.in_(wordings))):
+        wordings[goal_id].append(Wording(*wording))
+    for goal_id, *bounds in session.execute(period.select().where(period.c.goal_id.in_(periods))):
+        periods[goal_id].append(Period(*bounds))
+    return [GoalHistory(goal_id, agent, wordings[goal_id], periods[goal_id]) for goal_id, agent in goals]
+
+
+def _current(project_id: UUID) -> Select[*tuple[Any, ...]]:
+    goal, revision = table(Goal).c, table(GoalRevision).c
+    return (
+        sa.select(
+            goal.id,
+            revision.name,
+            revision.description,
+            goal.kind,
+            goal.agent_id,
+            revision.judged,
+            goal.revision,
+            goal.created_at,
+            goal.archived_at,
+        )
+        .join(table(GoalRevision), (revision.goal_id == goal.id) & (revision.number == goal.revision))
+        .where(goal.project_id == project_id)
+    )
+
+
+def _refuse_second_primary(
+    session: Session, project_id: UUID, agent_id: str | None, besides: UUID | None = None
+) -> None:
+    for goal in listed(session, project_id, state=State.ACTIVE, kind=Kind.PRIMARY):
+        if goal.agent_id == agent_id and goal.id != besides:
+            place = f"agent {agent_id!r}" if agent_id else "the whole project"
+            raise Conflict(
+                f"{goal.name!r} ({goal.id}) is the active primary goal of {place}, and there can be only one; "
+                "archive it first, or make this goal secondary",
+                "kind",
+            )
+
+
+def _last_change(session: Session, goal_id: UUID) -> datetime:
+    # Clocks of two servers differ a little. History must not run backwards for it.
+    revision, period = table(GoalRevision).c, table(GoalPeriod).c
+    worded = session.execute(select(func.max(revision.in_force_from)).where(revision.goal_id == goal_id)).scalar_one()
+    opened, closed = session.execute(
+        select(func.max(period.active_from), func.max(period.active_until)).where(period.goal_id == goal_id)
+    ).one()
+    latest: datetime = max(time for time in (worded, opened, closed) if time)
+    return latest

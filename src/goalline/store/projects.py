@@ -1,0 +1,129 @@
+"""Projects and their API keys."""
+
+import secrets
+import string
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, update
+from sqlmodel import Session, col, select
+
+from goalline.domain import key as keys
+from goalline.domain.key import Scope
+from goalline.domain.refusal import Conflict, NotFound
+from goalline.store.tables import ApiKey, Project, table
+
+_LETTERS = string.ascii_letters + string.digits
+
+
+def create(session: Session, name: str, time_zone: str, now: datetime) -> Project:
+    """Store a new project.
+
+    Raises:
+        Conflict: there is one of this name already.
+    """
+    if session.exec(select(Project).where(Project.name == name)).first():
+        raise Conflict(f"there is a project named {name!r} already", "name")
+    project = Project(id=uuid4(), name=name, time_zone=time_zone, created_at=now)
+    session.add(project)
+    session.flush()
+    return project
+
+
+def every(session: Session) -> Sequence[Project]:
+    """Return all projects, oldest first."""
+    return session.exec(select(Project).order_by(col(Project.created_at), col(Project.id))).all()
+
+
+def get(session: Session, project_id: UUID) -> Project:
+    """Return one project."""
+    project = session.get(Project, project_id)
+    if project is None:
+        raise NotFound(f"there is no project {project_id}")
+    return project
+
+
+def named(session: Session, name: str | None) -> Project:
+    """Return the project of this name; None means the only one there is.
+
+    Raises:
+        NotFound: there is no such project, or no project at all.
+        Conflict: no name was given and there are several.
+    """
+    projects = [project for project in every(session) if name in (None, project.name)]
+    if not projects:
+        raise NotFound(f"there is no project {name!r}" if name else "there is no project yet; run goalline serve once")
+    if len(projects) > 1:
+        raise Conflict("there are several projects; name one of " + ", ".join(project.name for project in projects))
+    return projects[0]
+
+
+def lock(session: Session, project_id: UUID) -> Project:
+    """Hold the project until the end of the transaction, so that its goals change one at a time."""
+    return session.exec(select(Project).where(Project.id == project_id).with_for_update()).one()
+
+
+def create_key(
+    session: Session,
+    project_id: UUID,
+    name: str,
+    scope: Scope,
+    now: datetime,
+    *,
+    lifetime: timedelta | None = None,
+    made_by: UUID | None = None,
+) -> str:
+    """Store a new key and return it: the only time that it is seen whole."""
+    prefix = "".join(secrets.choice(_LETTERS) for _ in range(12))
+    key = keys.assemble(prefix, secrets.token_urlsafe(24))
+    session.execute(
+        insert(table(ApiKey)).values(
+            id=uuid4(),
+            project_id=project_id,
+            name=name,
+            scope=scope,
+            prefix=prefix,
+            digest=keys.digest(key),
+            made_by=made_by,
+            created_at=now,
+            expires_at=now + lifetime if lifetime else None,
+        )
+    )
+    return key
+
+
+def find_key(session: Session, key: str, now: datetime) -> ApiKey | None:
+    """Return the stored key that `key` is, or None where it is unknown, wrong, revoked or expired."""
+    prefix = keys.prefix_of(key)
+    if prefix is None:
+        return None
+    found = session.exec(select(ApiKey).where(ApiKey.prefix == prefix)).first()
+    if found is None or not keys.matches(key, found.digest) or found.revoked_at:
+        return None
+    return None if found.expires_at and found.expires_at <= now else found
+
+
+def keys_of(session: Session, project_id: UUID) -> Sequence[ApiKey]:
+    """Return the keys that people made in a project, oldest first; sign-ins of browsers are left out."""
+    return session.exec(
+        select(ApiKey)
+        .where(ApiKey.project_id == project_id, col(ApiKey.made_by).is_(None))
+        .order_by(col(ApiKey.created_at), col(ApiKey.id))
+    ).all()
+
+
+def revoke_key(session: Session, project_id: UUID, prefix: str, now: datetime) -> None:
+    """Revoke a key and every sign-in that was made with it.
+
+    Raises:
+        NotFound: the project has no key of this prefix.
+    """
+    found = session.exec(select(ApiKey).where(ApiKey.project_id == project_id, ApiKey.prefix == prefix)).first()
+    if found is None:
+        raise NotFound(f"this project has no key gl_{prefix}_...; goalline keys list shows those it has")
+    session.execute(
+        update(table(ApiKey))
+        .where((col(ApiKey.id) == found.id) | (col(ApiKey.made_by) == found.id), col(ApiKey.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )

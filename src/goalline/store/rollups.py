@@ -1,0 +1,163 @@
+"""Rollups: counted in the transaction that changes what they count, and recounted to prove it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text
+from sqlmodel import Session
+
+from goalline.domain.goal import Kind
+from goalline.domain.rates import Counts
+from goalline.domain.verdict import Outcome
+from goalline.store.database import upsert
+from goalline.store.tables import Conversation, ConversationRollup, Verdict, VerdictRollup, table
+
+_verdicts, _conversations = table(VerdictRollup), table(ConversationRollup)
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictPlace:
+    """Where a verdict is counted."""
+
+    project_id: UUID
+    day: date
+    agent_id: str
+    goal_id: UUID
+    revision: int
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPlace:
+    """Where a conversation is counted."""
+
+    project_id: UUID
+    day: date
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A rollup that is not what a recount finds."""
+
+    place: VerdictPlace | ConversationPlace
+    stored: Counts | int
+    recounted: Counts | int
+
+
+def count_verdicts(session: Session, changes: Iterable[tuple[VerdictPlace, Counts]]) -> None:
+    """Add counts (negative ones to take them off) to the verdict rollups."""
+    sums: dict[VerdictPlace, Counts] = {}
+    for place, counts in changes:
+        sums[place] = sums.get(place, Counts()) + counts
+    rows = [asdict(place) | asdict(counts) for place, counts in sums.items() if counts != Counts()]
+    # One order for everybody: two transactions that count the same goals cannot wait for each other in a ring.
+    rows.sort(key=lambda row: (row["project_id"], row["day"], row["agent_id"], row["goal_id"], row["revision"]))
+    if rows:
+        statement = upsert(session, _verdicts)
+        added = {name: _verdicts.c[name] + statement.excluded[name] for name in Counts.__dataclass_fields__}
+        session.execute(statement.on_conflict_do_update(index_elements=_verdicts.primary_key, set_=added), rows)
+
+
+def count_conversations(session: Session, place: ConversationPlace, change: int) -> None:
+    """Add to (or take off) the number of conversations."""
+    statement = upsert(session, _conversations).values(**asdict(place), conversations=change)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=_conversations.primary_key,
+            set_={"conversations": _conversations.c.conversations + statement.excluded.conversations},
+        )
+    )
+
+
+def forget_goal(session: Session, goal_id: UUID) -> None:
+    """Remove a goal's verdicts and all that was counted of them."""
+    session.execute(delete(table(Verdict)).where(table(Verdict).c.goal_id == goal_id))
+    session.execute(delete(_verdicts).where(_verdicts.c.goal_id == goal_id))
+
+
+def differences(session: Session) -> Iterator[Difference]:
+    """Recount everything and yield each rollup that does not say the same; none means that the rates are right."""
+    yield from _compare(_stored_verdicts(session), _recounted_verdicts(session), Counts())
+    yield from _compare(_stored_conversations(session), _recounted_conversations(session), 0)
+
+
+def rebuild(session: Session) -> int:
+    """Replace all rollups by a recount and return how many rows that made."""
+    if session.get_bind().dialect.name == "postgresql":
+        # Whoever is counting finishes first, whoever wants to count waits: so nothing is counted twice or lost.
+        session.execute(text(f"LOCK TABLE {_conversations.name}, {_verdicts.name} IN EXCLUSIVE MODE"))
+    session.execute(delete(_verdicts))
+    session.execute(delete(_conversations))
+    verdicts, conversations = _recounted_verdicts(session), _recounted_conversations(session)
+    count_verdicts(session, verdicts.items())
+    for place, number in conversations.items():
+        count_conversations(session, place, number)
+    return len(verdicts) + len(conversations)
+
+
+def _compare(stored: Mapping[Any, Any], recounted: Mapping[Any, Any], nothing: Any) -> Iterator[Difference]:
+    for place in sorted(stored.keys() | recounted.keys(), key=lambda place: tuple(map(str, astuple(place)))):
+        was, should_be = stored.get(place, nothing), recounted.get(place, nothing)
+        if was != should_be:
+            yield Difference(place, was, should_be)
+
+
+def _stored_verdicts(session: Session) -> dict[VerdictPlace, Counts]:
+    columns = _verdicts.c
+    return {
+        VerdictPlace(*place): Counts(achieved, partial, not_achieved)
+        for *place, achieved, partial, not_achieved in session.execute(
+            select(
+                columns.project_id,
+                columns.day,
+                columns.agent_id,
+                columns.goal_id,
+                columns.revision,
+                columns.kind,
+                columns.achieved,
+                columns.partial,
+                columns.not_achieved,
+            )
+        )
+    }
+
+
+def _recounted_verdicts(session: Session) -> dict[VerdictPlace, Counts]:
+    verdict, conversation = table(Verdict).c, table(Conversation).c
+    groups = (
+        conversation.project_id,
+        conversation.day,
+        conversation.agent_id,
+        verdict.goal_id,
+        verdict.revision,
+        verdict.kind,
+        verdict.outcome,
+    )
+    found: dict[VerdictPlace, Counts] = {}
+    for *place, outcome, number in session.execute(
+        select(*groups, func.count())
+        .join_from(table(Verdict), table(Conversation), verdict.conversation_id == conversation.id)
+        .where(verdict.counted)
+        .group_by(*groups)
+    ):
+        key = VerdictPlace(*place)
+        found[key] = found.get(key, Counts()) + Counts(**{Outcome(outcome).value: number})
+    return found
+
+
+def _stored_conversations(session: Session) -> dict[ConversationPlace, int]:
+    columns = _conversations.c
+    rows = session.execute(select(columns.project_id, columns.day, columns.agent_id, columns.conversations))
+    return {ConversationPlace(*place): number for *place, number in rows}
+
+
+def _recounted_conversations(session: Session) -> dict[ConversationPlace, int]:
+    columns = table(Conversation).c
+    groups = (columns.project_id, columns.day, columns.agent_id)
+    rows = session.execute(select(*groups, func.count()).group_by(*groups))
+    return Counter({ConversationPlace(*place): number for *place, number in rows})

@@ -1,0 +1,46 @@
+"""Structured logs, bound to ids and free of what people said."""
+
+import logging
+import sys
+
+import structlog
+
+_QUIET = ("openai", "instructor", "httpx", "httpx2", "httpcore", "httpcore2", "alembic", "dramatiq", "uvicorn.access")
+
+
+def configure_logs(level: str, as_json: bool) -> None:
+    """Send the log lines of Goalline and of its libraries to standard error.
+
+    Libraries that could print prompts or completions are heard from `WARNING` on only.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    lines = logging.StreamHandler()
+    lines.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(level=level.upper(), handlers=[lines], force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def log(name: str) -> structlog.stdlib.BoundLogger:
+    """Return the logger of a module. Bind ids and counts to it, never names, texts, keys or exceptions' texts."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
