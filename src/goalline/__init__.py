@@ -13,3 +13,5 @@ The way through the package, from the outside in:
 
 Imports point down this list only. `settings`, `telemetry` and `resources` are leaves that anyone may use.
 """
+
+__version__ = "0.1.0"

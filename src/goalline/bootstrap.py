@@ -1,14 +1,15 @@
 """Puts the parts together: the only place that chooses between the real thing and its stand-in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dramatiq import Broker
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
-from redis import Redis
 
 from goalline.domain.evaluation import Judge
 from goalline.judge.llm import LlmJudge
+from goalline.judge.stand_in import MODEL, StandIn
 from goalline.settings import Settings
 from goalline.store.database import Database
 
@@ -38,9 +39,29 @@ def services(settings: Settings, *, threads: int = 1) -> Services:
     return Services(
         settings=settings,
         database=Database(settings.database_url, settings.database_pool_size),
-        judge=LlmJudge.from_settings(settings, threads),
+        judge=judge(settings, threads),
         broker=_broker(settings),
     )
+
+
+def judge(settings: Settings, threads: int) -> Judge:
+    """Build the judge alone, for up to `threads` judgements at once."""
+    return LlmJudge.from_settings(settings, threads)
+
+
+def has_model(settings: Settings) -> bool:
+    """Tell whether the settings name an LLM that can be asked."""
+    return bool(settings.openai_api_key or settings.openai_base_url)
+
+
+@contextmanager
+def with_model(settings: Settings, *, stand_in: bool) -> Iterator[Settings]:
+    """Give settings with a model to ask: the one they name or, with `stand_in`, the stand-in, which runs meanwhile."""
+    if not stand_in:
+        yield settings
+        return
+    with StandIn() as server:
+        yield settings.model_copy(update={"model": MODEL, "openai_base_url": server.url})
 
 
 def _broker(settings: Settings) -> Broker:
@@ -48,6 +69,9 @@ def _broker(settings: Settings) -> Broker:
     # an actor that never raises leaves no traceback in the broker.
     if settings.redis_url is None:
         return StubBroker(middleware=[])
+    from dramatiq.brokers.redis import RedisBroker
+    from redis import Redis
+
     # Time-outs, so that a Redis that has gone silent delays a webhook by seconds and not for ever.
     client = Redis.from_url(settings.redis_url.get_secret_value(), socket_connect_timeout=2, socket_timeout=5)
     return RedisBroker(  # type: ignore[no-untyped-call]

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     )
     sweep_seconds: PositiveFloat = Field(5, description="How often leases are renewed and lost work is looked for.")
 
+    shutdown_seconds: PositiveInt = Field(
+        10, description="How long `goalline serve` waits at its end for judgements under way."
+    )
     time_zone: str = Field("UTC", description="Time zone (IANA) of the project that the first start makes.")
     dashboard_open: bool = Field(
         False, description="Show the pages without sign-in; for demonstrations and private networks only."

@@ -29,6 +29,7 @@ def configure_logs(level: str, as_json: bool) -> None:
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     lines = logging.StreamHandler()
+    lines.addFilter(_without_exception_texts)
     lines.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -44,3 +45,15 @@ def log(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module. Bind ids and counts to it, never names, texts, keys or exceptions' texts."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def _without_exception_texts(record: logging.LogRecord) -> bool:
+    # An exception's text can quote a transcript, a prompt or a row. Its kind and place are enough to find it.
+    if record.exc_info and record.exc_info[0]:
+        frame = record.exc_info[2]
+        while frame and frame.tb_next:
+            frame = frame.tb_next
+        place = f" at {frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
+        record.msg = f"{record.getMessage()} [{record.exc_info[0].__name__}{place}]"
+        record.args, record.exc_info, record.exc_text = None, None, None
+    return True

@@ -10,7 +10,6 @@ from typing import NoReturn
 from uuid import UUID
 
 import dramatiq
-from redis.exceptions import RedisError
 
 from goalline import pipeline
 from goalline.bootstrap import Services, services
@@ -52,7 +51,7 @@ class Bell:
         for evaluation_id in evaluation_ids:
             try:
                 self._actor.send(str(evaluation_id))
-            except (dramatiq.BrokerError, RedisError) as error:
+            except Exception as error:
                 _log.warning("bell_not_heard", evaluation_id=str(evaluation_id), error=type(error).__name__)
                 return
 

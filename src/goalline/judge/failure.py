@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from goalline.domain.evaluation import Reason
@@ -39,7 +39,7 @@ _FILTERED = re.compile(
     r"|data_inspection_failed",
     re.IGNORECASE,
 )
-_UNPAID = re.compile(r"insufficient.(quota|balance|credit)|billing|exceeded your current quota", re.IGNORECASE)
+_UNPAID = re.compile(r"insufficient.(quota|balance|credit)|billing.?(hard.?limit|not.?active)", re.IGNORECASE)
 
 
 class Failure(Exception):
@@ -79,8 +79,8 @@ def of_code(code: object, words: str) -> Failure:
     return of_status(status if status and 400 <= status < 600 else None, f"{name} {words}")
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the delay in seconds that a response asks for, at least 0, or None where it asks for none.
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the delay in seconds, at least 0, that a response asks for at `now` (Unix time), or None.
 
     Understands `retry-after-ms` and `Retry-After` in seconds or as an HTTP date.
     """
@@ -96,4 +96,4 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     except ValueError:
         return None
     moment = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max((moment - now).total_seconds(), 0.0)
+    return max(moment.timestamp() - now, 0.0)

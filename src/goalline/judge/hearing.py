@@ -1,15 +1,25 @@
 """One run of the judge over one conversation: what it must answer, and what it has taken so far."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from goalline.domain.evaluation import Reason, Usage
 from goalline.domain.transcript import Turn
 
 _IN_SESSION: ContextVar["Hearing"] = ContextVar("hearing")
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What a judge sleeps and tells the time by; tests pass their own. `now` returns Unix time."""
+
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
 
 
 @dataclass(slots=True)
@@ -24,7 +34,7 @@ class Hearing:
     turns: Sequence[Turn]
     patience: float
     model: str
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     cost: Decimal | None = None
     fault: Reason = Reason.INVALID_ANSWER
 

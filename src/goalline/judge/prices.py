@@ -47,7 +47,7 @@ class Prices:
             prompt, completion = self.per_million
             return (tokens.prompt * prompt + tokens.completion * completion) / _MILLION
         # The table takes a third of a second and some memory: only a process that judges pays for it.
-        from genai_prices import Usage, calc_price  # noqa: PLC0415
+        from genai_prices import Usage, calc_price
 
         usage = Usage(
             input_tokens=tokens.prompt,

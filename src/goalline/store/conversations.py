@@ -7,11 +7,13 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import sqlalchemy as sa
 from sqlalchemy import ColumnElement, delete, exists, update
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from goalline.domain import transcript
+from goalline.domain.calendar import local_day
 from goalline.domain.evaluation import Status
 from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
@@ -175,6 +177,27 @@ def verdicts_of(session: Session, row_ids: Sequence[UUID]) -> dict[UUID, list[Na
     for verdict, name in sorted(rows, key=lambda row: (row[0].kind is not Kind.PRIMARY, row[1])):
         found[verdict.conversation_id].append(NamedVerdict(verdict, name))
     return found
+
+
+def redate(session: Session, project_id: UUID, time_zone: str) -> int:
+    """Work out anew on which local day each conversation ended and return how many moved to another day."""
+    conversation = table(Conversation)
+    rows = session.execute(
+        sa.select(conversation.c.id, conversation.c.ended_at, conversation.c.day).where(
+            conversation.c.project_id == project_id
+        )
+    )
+    moved = [
+        {"row": row_id, "new_day": new}
+        for row_id, ended_at, day in rows
+        if (new := local_day(ended_at, time_zone)) != day
+    ]
+    if moved:
+        session.execute(
+            update(conversation).where(conversation.c.id == sa.bindparam("row")).values(day=sa.bindparam("new_day")),
+            moved,
+        )
+    return len(moved)
 
 
 def remove(session: Session, project_id: UUID, reference: str | UUID) -> None:

@@ -7,9 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-__all__ = ["Database", "Session", "upsert"]
+__all__ = ["Database", "DatabaseUnavailable", "Session", "upsert"]
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, is full, read-only or too busy; nothing of the transaction was stored."""
 
 
 class Database:
@@ -30,11 +36,13 @@ class Database:
         if self.is_sqlite:
             if parsed.database in (None, "", ":memory:"):
                 raise ValueError("SQLite needs a file, as threads share it: write sqlite:///goalline.db")
-            self.engine = create_engine(parsed, pool_size=pool_size, max_overflow=0)
+            self.engine = create_engine(parsed, pool_size=pool_size, max_overflow=0, hide_parameters=True)
             _tame_sqlite(self.engine)
         elif parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            self.engine = create_engine(parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
+            self.engine = create_engine(
+                parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+            )
         else:
             raise ValueError(
                 f"GOALLINE_DATABASE_URL must start with sqlite:// or postgresql://, not {parsed.drivername}"
@@ -46,20 +54,20 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Give a session that may write; commit at the end of the block, roll back when it raises."""
-        with self._writer, Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with _translating(), self._writer, self._session(self._writing) as session, session.begin():
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Give a session for reading; whatever it changes is rolled back."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with _translating(), self._session(self.engine) as session:
             yield session
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """Give a session for reading in which every query sees the same moment, however long it takes."""
         engine = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
-        with Session(engine, expire_on_commit=False) as session:
+        with _translating(), self._session(engine) as session:
             yield session
 
     @contextmanager
@@ -74,6 +82,18 @@ class Database:
     def close(self) -> None:
         """Close all connections that are not in use."""
         self.engine.dispose()
+
+    def _session(self, engine: Engine) -> Session:
+        return Session(engine, expire_on_commit=False, autoflush=False)
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        # Only the kind of error goes on: the driver's own words may repeat a statement's values.
+        raise DatabaseUnavailable(type(getattr(error, "orig", None) or error).__name__) from None
 
 
 def upsert(session: Session, table: Table) -> postgresql.Insert | sqlite.Insert:

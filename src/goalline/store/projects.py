@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from goalline.domain import key as keys
 from goalline.domain.key import Scope
 from goalline.domain.refusal import Conflict, NotFound
+from goalline.store.database import upsert
 from goalline.store.tables import ApiKey, Project, table
 
 _LETTERS = string.ascii_letters + string.digits
@@ -29,6 +30,25 @@ def create(session: Session, name: str, time_zone: str, now: datetime) -> Projec
     session.add(project)
     session.flush()
     return project
+
+
+def first(session: Session, time_zone: str, now: datetime) -> Project:
+    """Return the oldest project, after making one named `default` where there is none."""
+    found = every(session)
+    if found:
+        return found[0]
+    # Two servers may start at the same moment: one of them makes it, the other finds it made.
+    session.execute(
+        upsert(session, table(Project))
+        .values(id=uuid4(), name="default", time_zone=time_zone, created_at=now)
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    return every(session)[0]
+
+
+def move(session: Session, project: Project, time_zone: str) -> None:
+    """Give a project another time zone; what is counted by its days has to be counted anew after this."""
+    session.execute(update(table(Project)).where(col(Project.id) == project.id).values(time_zone=time_zone))
 
 
 def every(session: Session) -> Sequence[Project]:
@@ -91,6 +111,11 @@ def create_key(
         )
     )
     return key
+
+
+def has_keys(session: Session) -> bool:
+    """Tell whether anybody has ever made a key, in any project."""
+    return session.exec(select(ApiKey.id).limit(1)).first() is not None
 
 
 def find_key(session: Session, key: str, now: datetime) -> ApiKey | None:

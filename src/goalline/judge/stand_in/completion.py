@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from goalline.judge.stand_in.faults import Fault
@@ -44,7 +45,7 @@ def completion(request: Mapping[str, Any], fault: Fault, number: int, now: int) 
 
 def error(status: int, text: str, code: str | None = None) -> dict[str, Any]:
     """Return an error object as OpenAI-compatible servers send it."""
-    kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004 - HTTP's own classes
+    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
     return {"error": {"message": text, "type": kind, "param": None, "code": code}}
 
 
@@ -54,8 +55,8 @@ def _content(request: Mapping[str, Any], fault: Fault) -> str:
     else:
         reply = answer(prompt_of(request))
         if fault.ungrounded:
-            made_up = [{"turn": 1, "quote": _NOBODY_SAID_THIS}]
-            reply["verdicts"] = [verdict | {"evidence": made_up, "outcome": "achieved"} for verdict in reply["verdicts"]]
+            for verdict in reply["verdicts"]:
+                verdict |= {"evidence": [{"turn": 1, "quote": _NOBODY_SAID_THIS}], "outcome": "achieved"}
         content = json.dumps(reply, ensure_ascii=False)
     cut = {"length": len(content) // 2, "content_filter": 0}
     return content[: cut.get(fault.finish_reason, len(content))]

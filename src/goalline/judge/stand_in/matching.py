@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from goalline.domain.text import quotes
+from goalline.domain.text import words as plain_words
 from goalline.judge.stand_in import words
 from goalline.judge.stand_in.reading import AskedGoal, SaidTurn, read
 
@@ -17,7 +18,9 @@ _OTHER = re.compile(r"\b(?:another|other|alternative)\b", re.IGNORECASE)
 _PARTLY = re.compile(r"^(?:partly|partially|partial)\b", re.IGNORECASE)
 _NOT_MET = re.compile(r"\b(?:does not|do not|is not|not) (?:meet|count|enough)\b|\balone\b", re.IGNORECASE)
 _LONGEST_QUOTE = 300
-_LOOK_BACK = 14
+_FEWEST_SHARED = 2
+"""How many of a goal's words a sentence must share before it counts as telling what the goal names."""
+_LOOK_BACK = 8
 """How many turns before a sentence may say what it is about ("I have made the reservation.")."""
 
 
@@ -40,23 +43,31 @@ class Finding:
     statement: Statement | None = None
 
 
-def answer(prompt_text: str) -> dict[str, object]:
+def answer(prompt_text: str) -> dict[str, list[dict[str, Any]]]:
     """Return a reply in the judge's wire format for the goals and turns that a prompt shows.
 
-    Evidence is copied from the turn it names, so it is always grounded; the outcome comes from word lists.
+    Evidence is copied from the turn it names, so it is always grounded. Which rule decides depends on the
+    goal's name:
+
+    - another, other or alternative: somebody asks for something else and the agent replies;
+    - phone, address or price: a sentence holds something of that shape;
+    - given, told, offered, ...: a sentence shares enough words with the goal;
+    - anything else: a sentence says that it was done ("is booked", "I have moved") with a word of the goal's name
+      in it or shortly before. Where it only says that it failed, the outcome is partial if the description has
+      a sentence that begins with "Partly".
+
+    Only the agent and tools give evidence, so whatever a caller demands is without effect.
     """
     prompt = read(prompt_text)
     statements = list(_statements(prompt.turns))
-    return {"verdicts": [_verdict(goal, _find(goal, prompt.turns, statements), prompt.turns) for goal in prompt.goals]}
+    return {"verdicts": [_verdict(goal, _find(goal, prompt.turns, statements)) for goal in prompt.goals]}
 
 
-def _verdict(goal: AskedGoal, finding: Finding, turns: Sequence[SaidTurn]) -> dict[str, object]:
-    evidence = []
-    if said := finding.statement:
-        evidence = [{"turn": said.turn, "quote": said.text}]
+def _verdict(goal: AskedGoal, finding: Finding) -> dict[str, Any]:
+    said = finding.statement
     return {
         "goal": goal.key,
-        "evidence": evidence,
+        "evidence": [{"turn": said.turn, "quote": said.text}] if said else [],
         "rationale": f"Found by word matching, not by an LLM: {finding.reason}.",
         "outcome": finding.outcome,
     }
@@ -65,14 +76,25 @@ def _verdict(goal: AskedGoal, finding: Finding, turns: Sequence[SaidTurn]) -> di
 def _statements(turns: Sequence[SaidTurn]) -> Iterator[Statement]:
     recent: list[frozenset[str]] = []
     for turn in turns:
-        recent = [*recent[-_LOOK_BACK:], words.stems(turn.text)]
         if turn.role not in ("agent", "tool"):
+            recent = [*recent[-_LOOK_BACK:], words.stems(turn.text)]
             continue
+        sentences = {quote: words.content_stems(plain) for quote, plain in _sentences(turn.text)}
+        recent = [*recent[-_LOOK_BACK:], frozenset().union(*sentences.values())]
         context = frozenset[str]().union(*recent)
-        for sentence in _SENTENCE_END.split(turn.text):
-            quote = sentence if len(sentence) <= _LONGEST_QUOTE else sentence[:_LONGEST_QUOTE].rpartition(" ")[0]
-            if quotes(quote, turn.text):
-                yield Statement(turn.number, quote, words.stems(quote), context)
+        for quote, stems in sentences.items():
+            yield Statement(turn.number, quote, stems, context)
+
+
+def _sentences(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the sentences that hold a word, as they stand and as plain words; a long one is cut at a space.
+
+    White space on both sides keeps every word whole, so each of them is a quotation that grounds.
+    """
+    for sentence in _SENTENCE_END.split(text):
+        quote = sentence if len(sentence) <= _LONGEST_QUOTE else sentence[:_LONGEST_QUOTE].rpartition(" ")[0]
+        if plain := plain_words(quote):
+            yield quote, plain
 
 
 def _find(goal: AskedGoal, turns: Sequence[SaidTurn], statements: Sequence[Statement]) -> Finding:
@@ -94,8 +116,9 @@ def _another(turns: Sequence[SaidTurn], statements: Sequence[Statement]) -> Find
     asked = {turn.number for turn in turns if turn.role == "user" and words.wants_another(turn.text)}
     first = next((t.number for t in turns if t.role == "agent"), 0)
     for said in statements:
-        if said.turn - 1 in asked and said.turn > first and not (words.fails(said.text) or words.reads_back(said.text)):
-            return Finding("achieved", f"turn {said.turn - 1} asks for something else and turn {said.turn} replies", said)
+        replies = said.turn - 1 in asked and said.turn > first
+        if replies and not words.fails(said.text) and not words.reads_back(said.text):
+            return Finding("achieved", f"turn {said.turn} replies to a wish for something else", said)
     return Finding("not_achieved", "nobody asked for something else and got a reply")
 
 
@@ -107,8 +130,8 @@ def _value(word: str, shape: re.Pattern[str], statements: Sequence[Statement]) -
 
 
 def _told(wanted: frozenset[str], topic: frozenset[str], statements: Sequence[Statement]) -> Finding:
-    best = max(statements, key=lambda said: (len(said.stems & topic) * 2 + len(said.stems & wanted)), default=None)
-    if best is None or len(best.stems & wanted) < 2 or words.fails(best.text):
+    best = max(statements, key=lambda said: len(said.stems & topic) * 2 + len(said.stems & wanted), default=None)
+    if best is None or len(best.stems & wanted) < _FEWEST_SHARED or words.fails(best.text):
         return Finding("not_achieved", "too few of the goal's words stand together in one sentence of the agent")
     return Finding("achieved", f"turn {best.turn} shares {_list(best.stems & wanted)} with the goal", best)
 

@@ -39,7 +39,8 @@ def read(prompt_text: str) -> Prompt:
     lines = prompt_text.split("\n")
     # A turn is one line, so nobody in the transcript can begin another one. A goal's description is free text
     # above the transcript and may well contain such a line: the last turn 1 is the real one.
-    start = max((i for i, line in enumerate(lines) if line.startswith("[1] ") and _TURN.match(line)), default=len(lines))
+    first_turns = [i for i, line in enumerate(lines) if (found := _TURN.match(line)) and found[1] == "1"]
+    start = first_turns[-1] if first_turns else len(lines)
     return Prompt(_goals(lines[:start]), _turns(lines[start:]))
 
 
@@ -51,7 +52,7 @@ def _goals(lines: Sequence[str]) -> list[AskedGoal]:
         if found and found[1] == f"g{len(goals) + 1}":
             description = []
             goals.append(AskedGoal(found[1], found[2].strip(), ""))
-        elif goals and line.startswith("<"):
+        elif goals and line.startswith("</"):
             break
         elif goals:
             description.append(line.strip())
@@ -63,7 +64,7 @@ def _turns(lines: Sequence[str]) -> list[SaidTurn]:
     turns: list[SaidTurn] = []
     for line in lines:
         found = _TURN.match(line)
-        if found and int(found[1]) == len(turns) + 1:
+        if found and found[1] == str(len(turns) + 1):
             turns.append(SaidTurn(len(turns) + 1, found[2], found[3].strip()))
     return turns
 

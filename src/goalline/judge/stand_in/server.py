@@ -4,47 +4,33 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, ValidationError
+from pydantic import ValidationError
 
 from goalline.judge.stand_in.completion import completion, error
-from goalline.judge.stand_in.faults import Fault, Script
+from goalline.judge.stand_in.control import Control
+from goalline.judge.stand_in.faults import Fault
 from goalline.judge.stand_in.matching import MODEL
 
 _LONGEST_BODY = 32 * 1024 * 1024
 
 
-class _Control(BaseModel):
-    """What a test in another process may change."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    faults: list[Fault] | None = None
-    latency: NonNegativeFloat | None = None
-
-
-class StandIn:
+class StandIn(Control):
     """A model server without a model, running on a background thread between `start` and `stop`.
 
     Each answer takes `latency` seconds. `url` is what OPENAI_BASE_URL wants. With `record`, the bodies of all
     requests are kept in `requests`.
     """
 
-    def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, latency: float = 0.0, *, record: bool = False
-    ) -> None:
-        self.latency = latency
-        self.requests: list[dict[str, Any]] = []
-        self._record = record
-        self._calls = 0
-        self._script = Script()
-        self._lock = Lock()
-        self._stopping = Event()
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, latency: float = 0.0, *, record: bool = False) -> None:
+        super().__init__(latency, record=record)
+        self._serving = False
         self._server = _Server((host, port), self)
 
     @property
@@ -53,28 +39,22 @@ class StandIn:
         host, port = cast("tuple[str, int]", self._server.server_address[:2])
         return f"http://{host}:{port}/v1"
 
-    @property
-    def calls(self) -> int:
-        """How many completions were asked for so far, whatever became of them."""
-        return self._calls
-
-    def script(self, faults: Iterable[Fault]) -> None:
-        """Order the faults of the next requests, one each; replaces what is left of an earlier script."""
-        self._script.replace(faults)
-
     def start(self) -> Self:
         """Serve on a background thread."""
+        self._serving = True
         Thread(target=self.serve, name="stand-in", daemon=True).start()
         return self
 
     def serve(self) -> None:
         """Serve on this thread until `stop` is called on another one."""
+        self._serving = True
         self._server.serve_forever(poll_interval=0.05)
 
     def stop(self) -> None:
         """Stop listening and cut every open connection, also those that wait for an answer."""
-        self._stopping.set()
-        self._server.shutdown()
+        self.release()
+        if self._serving:  # Otherwise `shutdown` would wait for a loop that never began.
+            self._server.shutdown()
         self._server.server_close()
         self._server.cut_connections()
 
@@ -84,44 +64,14 @@ class StandIn:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def state(self) -> dict[str, Any]:
-        """Return what GET /control shows."""
-        return {"model": MODEL, "calls": self.calls, "latency": self.latency, "faults": len(self._script)}
-
-    def change(self, body: bytes) -> dict[str, Any]:
-        """Do what a POST to /control asks, and return the new state.
-
-        Raises:
-            ValidationError: the body is not a JSON object with `faults`, `latency` or both.
-        """
-        wanted = _Control.model_validate_json(body)
-        if wanted.faults is not None:
-            self.script(wanted.faults)
-        if wanted.latency is not None:
-            self.latency = wanted.latency
-        return self.state()
-
-    def begin(self, request: dict[str, Any]) -> tuple[int, Fault]:
-        """Count a request; return its number and the fault that it meets."""
-        with self._lock:
-            self._calls += 1
-            if self._record:
-                self.requests.append(request)
-            return self._calls, self._script.next()
-
-    def wait_until(self, moment: float) -> None:
-        """Sleep until `moment` on the monotonic clock, or until the server stops."""
-        if (seconds := moment - time.monotonic()) > 0:
-            self._stopping.wait(seconds)
-
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # A burst of workers connects at once; the kernel caps this at its own maximum.
     request_queue_size = 1024
 
-    def __init__(self, address: tuple[str, int], stand_in: StandIn) -> None:
-        self.stand_in = stand_in
+    def __init__(self, address: tuple[str, int], control: Control) -> None:
+        self.control = control
         self._open: set[socket.socket] = set()
         self._open_lock = Lock()
         super().__init__(address, _Connection)
@@ -165,7 +115,7 @@ class _Connection(BaseHTTPRequestHandler):
         if self._path.endswith("/models"):
             self._send(200, {"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "goalline"}]})
         elif self._path == "/control":
-            self._send(200, self.server.stand_in.state())
+            self._send(200, self.server.control.state())
         else:
             self._send(404, error(404, "the stand-in has nothing at this address"))
 
@@ -178,14 +128,14 @@ class _Connection(BaseHTTPRequestHandler):
             self._complete(body, arrived)
         elif self._path == "/control":
             try:
-                self._send(200, self.server.stand_in.change(body))
+                self._send(200, self.server.control.change(body))
             except ValidationError as problem:
                 self._send(400, error(400, str(problem)))
         else:
             self._send(404, error(404, "the stand-in has nothing at this address"))
 
     def _complete(self, body: bytes, arrived: float) -> None:
-        stand_in = self.server.stand_in
+        control = self.server.control
         try:
             request = json.loads(body)
             messages = request["messages"]
@@ -197,20 +147,23 @@ class _Connection(BaseHTTPRequestHandler):
         if request.get("stream"):
             self._send(400, error(400, "the stand-in does not stream; leave out stream"))
             return
-        number, fault = stand_in.begin(request)
-        content = self._faulty(fault) if fault.status >= 400 or fault.body is not None else None  # noqa: PLR2004
-        if content is None and not fault.drop:
-            content = json.dumps(completion(request, fault, number, int(time.time()))).encode()
-        stand_in.wait_until(arrived + stand_in.latency + fault.delay)
-        if fault.drop or content is None:
+        number, fault = control.begin(request)
+        try:
+            content = self._answer(request, fault, number)
+        except (KeyError, TypeError, AttributeError):
+            self._send(400, error(400, "the messages or tools are not in the form of chat completions"))
+            return
+        if not control.wait_until(arrived + control.latency + fault.delay) or fault.drop:
             self.close_connection = True
         else:
             self._send(fault.status, content, fault.headers)
 
-    def _faulty(self, fault: Fault) -> bytes:
+    def _answer(self, request: dict[str, Any], fault: Fault, number: int) -> bytes | dict[str, Any]:
         if fault.body is not None:
             return fault.body.encode()
-        return json.dumps(error(fault.status, f"the stand-in was told to answer {fault.status}")).encode()
+        if fault.status >= HTTPStatus.BAD_REQUEST:
+            return error(fault.status, f"the stand-in was told to answer {fault.status}")
+        return completion(request, fault, number, int(time.time()))
 
     @property
     def _path(self) -> str:
@@ -228,7 +181,8 @@ class _Connection(BaseHTTPRequestHandler):
     def _send(self, status: int, content: bytes | dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
-        for name, value in ({"Content-Type": "application/json", "Content-Length": str(len(body))} | dict(headers or {})).items():
+        plain = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        for name, value in (plain | dict(headers or {})).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -236,7 +190,7 @@ class _Connection(BaseHTTPRequestHandler):
     def version_string(self) -> str:
         return MODEL
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's word
         """Log nothing: a request's own line would be most of the work."""
 
 
@@ -249,9 +203,11 @@ def serve_forever(
         OSError: the port is taken or not allowed.
     """
     stand_in = StandIn(host, port, latency)
-    if announce:
-        announce(stand_in.url)
     try:
+        if announce:
+            announce(stand_in.url)
         stand_in.serve()
     except KeyboardInterrupt:
-        return
+        pass
+    finally:
+        stand_in.stop()

@@ -6,13 +6,14 @@ from functools import lru_cache
 from goalline.domain.text import words
 
 _ENDING = re.compile(r"(?:ations?|ions?|ments?|ings?|ies|ed|es|s|e|y)$")
+_SHORTEST_STEM = 3
 _STOPS = frozenset(
     """a about after all alone also an and any are as asked asks at be been before but by call called caller can
     chat contact could customer did do does each for from gave get give given guest had has have he her him his how
     i if in into is it its line may meet met more my named no not of on one only or other our out partly person
     said say says she should so some stated than that the their them then there these they this those to told until
     up user was way we were what when where whether which who whose will with would yes you your agent visitor
-    conversation""".split()
+    conversation""".split()  # noqa: SIM905 - a hundred quoted words would be hard to read
 )
 
 _DEED = re.compile(
@@ -35,7 +36,9 @@ _FAILURE = re.compile(
 _QUESTION = re.compile(
     r"\?\W*$|\b(?:shall i|should i|would you like|do you want|with your approval|if you)\b", re.IGNORECASE
 )
-_READING_BACK = re.compile(r"\b(?:please confirm|to confirm|confirm:|confirm (?:the following|that|you|if))", re.IGNORECASE)
+_READING_BACK = re.compile(
+    r"\b(?:please confirm|to confirm|confirm:|confirm (?:the following|that|you|if))", re.IGNORECASE
+)
 _ANOTHER = re.compile(
     r"\b(?:another|others?|else|different|alternatives?|instead|rather|more (?:options|choices))\b", re.IGNORECASE
 )
@@ -53,14 +56,19 @@ _PRICE = re.compile(r"[$€£]\s?\d|\b\d+(?:\.\d\d)? (?:dollars|euros?|pounds)\b
 def stem(word: str) -> str:
     """Return a word without its commonest endings, so that `booked`, `booking` and `book` compare equal."""
     shorter = _ENDING.sub("", word)
-    if len(shorter) < 3:  # noqa: PLR2004 - what is left would say nothing
+    if len(shorter) < _SHORTEST_STEM:
         return word
     return shorter[:-1] if shorter[-1] == shorter[-2] else shorter
 
 
 def stems(text: str) -> frozenset[str]:
     """Return the stems of the content words of a text."""
-    return frozenset(stem(word) for word in words(text).split() if word not in _STOPS)
+    return content_stems(words(text))
+
+
+def content_stems(plain: str) -> frozenset[str]:
+    """Return the same for a text that `domain.text.words` has gone over already."""
+    return frozenset(stem(word) for word in plain.split() if word not in _STOPS)
 
 
 DEEDS = frozenset(
@@ -68,7 +76,7 @@ DEEDS = frozenset(
     for word in """added arranged available booked bought cancelled changed collected completed confirmed created
     delivered done extended fixed initiated issued made moved noted opened openings ordered paid placed possible
     processed purchased rebooked refunded registered replaced rescheduled reserved resolved restored scheduled sent set
-    shared shipped slots submitted success successful transferred unblocked updated upgraded yours""".split()
+    shared shipped slots submitted success successful transferred unblocked updated upgraded yours""".split()  # noqa: SIM905 - as above
 )
 """Stems of words by which an agent says that it did something, or could not."""
 

@@ -1,0 +1,120 @@
+"""What routes ask for: the services, the caller behind the key, and a place in a list."""
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, HTTPException, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+
+from goalline.bootstrap import Services
+from goalline.domain.key import Scope
+from goalline.domain.refusal import Invalid
+from goalline.store import projects
+from goalline.store.tables import ApiKey, Project
+from goalline.worker import Bell, utc_now
+
+T = TypeVar("T")
+_bearer = HTTPBearer(auto_error=False, description="An API key: `goalline keys create` makes one.")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request: a key, and the project that it belongs to."""
+
+    project: Project
+    key: ApiKey
+
+
+def services_of(request: Request) -> Services:
+    """Return what the application runs on."""
+    parts: Services = request.app.state.services
+    return parts
+
+
+def bell_of(request: Request) -> Bell:
+    """Return the bell of the application."""
+    bell: Bell = request.app.state.bell
+    return bell
+
+
+def caller(parts: Services, key: str) -> Caller | None:
+    """Return who holds a key, or None where it is unknown, revoked or expired."""
+    with parts.database.reading() as session:
+        found = projects.find_key(session, key, utc_now())
+        return Caller(projects.get(session, found.project_id), found) if found else None
+
+
+def _needing(scope: Scope) -> Callable[..., Caller]:
+    def check(
+        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    ) -> Caller:
+        challenge = {"WWW-Authenticate": "Bearer"}
+        if credentials is None:
+            raise HTTPException(401, "send an API key: Authorization: Bearer gl_...", challenge)
+        found = caller(services_of(request), credentials.credentials)
+        if found is None:
+            raise HTTPException(401, "this API key is not valid, or no longer; ask an admin for another", challenge)
+        if not found.key.scope.allows(scope):
+            raise HTTPException(403, f"this needs a key of scope {scope}; this one's is {found.key.scope}")
+        return found
+
+    return check
+
+
+Parts = Annotated[Services, Depends(services_of)]
+Ringer = Annotated[Bell, Depends(bell_of)]
+Ingester = Annotated[Caller, Depends(_needing(Scope.INGEST))]
+Reader = Annotated[Caller, Depends(_needing(Scope.READ))]
+Admin = Annotated[Caller, Depends(_needing(Scope.ADMIN))]
+
+
+class Query(BaseModel):
+    """The query parameters of a route; one that it does not know is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PageQuery(Query):
+    """A place in a list and how much of it to show."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str | None, Field(max_length=200, description="`next_cursor` of the page before.")] = None
+
+    @property
+    def after(self) -> tuple[datetime, UUID] | None:
+        """The last row of the page before.
+
+        Raises:
+            Invalid: the cursor is not one of ours.
+        """
+        if self.cursor is None:
+            return None
+        try:
+            time, row_id = json.loads(base64.urlsafe_b64decode(self.cursor))
+            at = datetime.fromisoformat(time)
+            if at.tzinfo is None:
+                raise ValueError
+            return at, UUID(row_id)
+        except (ValueError, TypeError, AttributeError):
+            raise Invalid("this is no cursor of this list; send the next_cursor of the page before", "cursor") from None
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list; `next_cursor` is null on the last one."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+def cut(rows: Sequence[T], limit: int, place: Callable[[T], tuple[datetime, UUID]]) -> tuple[Sequence[T], str | None]:
+    """Cut a list, read with one row more than `limit`, to a page; return it with the cursor of the next one."""
+    if len(rows) <= limit:
+        return rows, None
+    at, row_id = place(rows[limit - 1])
+    return rows[:limit], base64.urlsafe_b64encode(json.dumps([at.isoformat(), str(row_id)]).encode()).decode()

@@ -1,0 +1,176 @@
+"""Reports over HTTP: success rates, whole, as a series, and goal by goal."""
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameter
+from pydantic import BaseModel
+
+from goalline.api.deps import Parts, Query, Reader
+from goalline.api.periods import Day, day_in
+from goalline.api.problems import documented
+from goalline.domain import rates
+from goalline.domain.calendar import Interval
+from goalline.domain.goal import Kind, State
+from goalline.domain.refusal import Invalid
+from goalline.domain.text import Line
+from goalline.store import goals, reports
+from goalline.store.reports import RateFilter, Tally
+from goalline.store.tables import Project
+
+router = APIRouter(prefix="/v1/reports", tags=["reports"])
+
+_MOST_INTERVALS = 1_100
+
+
+class Share(BaseModel):
+    """How many verdicts there are of each outcome, and what share of conversations was evaluated at all.
+
+    `interval` is the 95 % Wilson interval of the rate. `coverage` is null where one conversation can have several
+    of the verdicts that were counted, as with all secondary goals at once.
+    """
+
+    interval: tuple[float, float] | None
+    achieved: int
+    partial: int
+    not_achieved: int
+    evaluated: int
+    conversations: int
+    coverage: float | None
+
+
+class SuccessShare(Share):
+    """A share with its success rate: null, not 0, where nothing was evaluated."""
+
+    success_rate: float | None
+
+
+class SeriesPoint(SuccessShare):
+    """One interval of a series; `start` is its first day."""
+
+    start: date
+
+
+class SuccessRate(SuccessShare):
+    """The success rate, whole and as a series."""
+
+    time_zone: str
+    series: list[SeriesPoint]
+
+
+class GoalLine(BaseModel):
+    """A goal in a report, in its newest wording."""
+
+    id: UUID
+    name: str
+    kind: Kind
+    agent_id: str | None
+    state: State
+
+
+class GoalShare(Share):
+    """The completion rate of one goal; null, not 0, where nothing was evaluated."""
+
+    goal: GoalLine
+    completion_rate: float | None
+
+
+class GoalsReport(BaseModel):
+    """The completion rate of every goal."""
+
+    time_zone: str
+    goals: list[GoalShare]
+
+
+class PeriodQuery(Query):
+    """Which conversations a report is about; days are the project's local ones, both included."""
+
+    agent: Line | None = None
+    kind: Kind | None = None
+    from_: Annotated[Day | None, QueryParameter(alias="from")] = None
+    to: Day | None = None
+
+    def bounds(self, project: Project) -> tuple[date | None, date | None]:
+        """Return the first and the last day asked for.
+
+        Raises:
+            Invalid: they are the wrong way round.
+        """
+        first, last = day_in(self.from_, project.time_zone), day_in(self.to, project.time_zone)
+        if first and last and first > last:
+            raise Invalid("from must not be later than to", "from")
+        return first, last
+
+
+class RateQuery(PeriodQuery):
+    """Which verdicts make up a success rate: those of primary goals, unless `goal` or `kind` says otherwise."""
+
+    goal: UUID | None = None
+    revision: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None
+    interval: Interval = Interval.DAY
+
+
+@router.get("/success-rate", responses=documented(404))
+def success_rate(query: Annotated[RateQuery, QueryParameter()], parts: Parts, caller: Reader) -> SuccessRate:
+    """Return achieved / (achieved + partial + not achieved), with its interval, its coverage and its course."""
+    if query.revision and not query.goal:
+        raise Invalid("a revision is one goal's; name the goal as well", "revision")
+    first, last = query.bounds(caller.project)
+    kind = query.kind or (None if query.goal else Kind.PRIMARY)
+    wanted = RateFilter(query.agent, query.goal, query.revision, kind, first, last)
+    with parts.database.snapshot() as session:
+        if query.goal:
+            goals.get(session, caller.project.id, query.goal)
+        days = reports.daily(session, caller.project.id, wanted)
+    once = bool(query.goal) or kind is Kind.PRIMARY
+    first, last = first or min(days, default=None), last or max(days, default=None)
+    points = []
+    if first and last:
+        if (last - first).days > _MOST_INTERVALS * {"day": 1, "week": 7, "month": 28}[query.interval]:
+            raise Invalid(f"this is more than {_MOST_INTERVALS:,} intervals; choose a longer one", "interval")
+        points = [
+            SeriesPoint(start=start, success_rate=tally.counts.rate, **_share(tally, once))
+            for start, tally in reports.series(days, query.interval, first, last)
+        ]
+    total = sum(days.values(), Tally())
+    return SuccessRate(
+        success_rate=total.counts.rate,
+        time_zone=caller.project.time_zone,
+        series=points,
+        **_share(total, once),
+    )
+
+
+@router.get("/goals")
+def by_goal(query: Annotated[PeriodQuery, QueryParameter()], parts: Parts, caller: Reader) -> GoalsReport:
+    """Return the completion rate of every goal; its conversations are those of the agents it is for."""
+    first, last = query.bounds(caller.project)
+    wanted = RateFilter(agent_id=query.agent, first_day=first, last_day=last)
+    with parts.database.snapshot() as session:
+        every = goals.listed(session, caller.project.id, kind=query.kind)
+        counts = reports.by_goal(session, caller.project.id, wanted)
+        agents = reports.conversations_by_agent(session, caller.project.id, wanted)
+    lines = []
+    for goal in every:
+        if query.agent and goal.agent_id not in (None, query.agent):
+            continue
+        conversations = agents.get(goal.agent_id, 0) if goal.agent_id else sum(agents.values())
+        tally = Tally(counts.get(goal.id, rates.Counts()), conversations)
+        line = GoalLine(id=goal.id, name=goal.name, kind=goal.kind, agent_id=goal.agent_id, state=goal.state)
+        lines.append(GoalShare(goal=line, completion_rate=tally.counts.rate, **_share(tally, once=True)))
+    return GoalsReport(time_zone=caller.project.time_zone, goals=lines)
+
+
+def _share(tally: Tally, once: bool) -> dict[str, object]:
+    counts = tally.counts
+    return {
+        "interval": counts.interval,
+        "achieved": counts.achieved,
+        "partial": counts.partial,
+        "not_achieved": counts.not_achieved,
+        "evaluated": counts.evaluated,
+        "conversations": tally.conversations,
+        "coverage": rates.coverage(counts.evaluated, tally.conversations) if once else None,
+    }

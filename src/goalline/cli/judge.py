@@ -1,0 +1,205 @@
+"""goalline judge: judge a labelled file and tell how far the judge agrees with the labels."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+from uuid import uuid4
+
+import typer
+from pydantic import BaseModel, Field, ValidationError
+from rich.progress import Progress
+from rich.table import Table
+
+from goalline import bootstrap
+from goalline.cli.console import err, fail, load_settings, out, print_json
+from goalline.domain.evaluation import Effort, Judge, JudgementFailed, JudgeUnavailable, Reason, Usage
+from goalline.domain.goal import GoalInForce, Kind
+from goalline.domain.rates import Agreement
+from goalline.domain.transcript import Turn
+from goalline.domain.verdict import Outcome, Verdict
+
+
+class LabelledGoal(BaseModel):
+    """A goal and the outcome that is known for it, if one is."""
+
+    key: str
+    kind: Kind
+    name: str
+    description: str
+    label: Outcome | None = None
+
+
+class LabelledConversation(BaseModel):
+    """One line of the file; further members are ignored."""
+
+    id: str
+    source: str = "all"
+    turns: list[Turn] = Field(min_length=1)
+    goals: list[LabelledGoal] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the judge made of one line."""
+
+    conversation: LabelledConversation
+    verdicts: list[Verdict]
+    effort: Effort
+    reason: Reason | None = None
+
+
+def judge(
+    file: Annotated[
+        Path, typer.Argument(help="JSON Lines: id, turns, goals with labels.", exists=True, dir_okay=False)
+    ],
+    output: Annotated[Path | None, typer.Option(help="Write the verdicts here, as JSON Lines.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Judge the first lines only.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Judgements at once.")] = 16,
+    stand_in: Annotated[bool, typer.Option("--stand-in", help="Use the stand-in model, which is no LLM.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Judge labelled conversations with the judge that judges calls; print accuracy, kappa and the confusion matrix.
+
+    Nothing is stored. Status 1 when a conversation could not be judged.
+
+    Example: `OPENAI_API_KEY=... goalline judge fixtures/labelled.jsonl --output verdicts.jsonl`
+    """
+    settings = load_settings()
+    conversations = _read(file)[:limit]
+    if not stand_in and not bootstrap.has_model(settings):
+        fail("set OPENAI_API_KEY or OPENAI_BASE_URL (and GOALLINE_MODEL), or use --stand-in")
+    with (
+        bootstrap.with_model(settings, stand_in=stand_in) as chosen,
+        output.open("w", encoding="utf-8") if output else nullcontext() as lines,
+    ):
+        judging = bootstrap.judge(chosen, threads)
+        results = []
+        for result in _judge_all(judging, conversations, threads):
+            results.append(result)
+            if lines:
+                _write(lines, result)
+    summary = _summary(results)
+    if as_json:
+        print_json(summary)
+    else:
+        _show(summary)
+    raise typer.Exit(1 if summary["failed"] else 0)
+
+
+def _read(file: Path) -> list[LabelledConversation]:
+    conversations = []
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                try:
+                    conversations.append(LabelledConversation.model_validate_json(line))
+                except ValidationError as error:
+                    first = error.errors(include_input=False, include_url=False)[0]
+                    fail(f"{file}, line {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
+    if not conversations:
+        fail(f"{file} holds no conversations")
+    return conversations
+
+
+def _judge_all(judging: Judge, conversations: list[LabelledConversation], threads: int) -> Iterator[Judged]:
+    with ThreadPoolExecutor(threads) as pool, Progress(console=err) as progress:
+        task = progress.add_task("judged", total=len(conversations))
+        futures = [pool.submit(_judge_one, judging, conversation) for conversation in conversations]
+        try:
+            for future in as_completed(futures):
+                progress.advance(task)
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _judge_one(judging: Judge, conversation: LabelledConversation) -> Judged:
+    goals = [GoalInForce(uuid4(), 1, goal.name, goal.description, goal.kind) for goal in conversation.goals]
+    try:
+        judgement = judging.judge(goals, conversation.turns)
+    except JudgementFailed as failed:
+        return Judged(conversation, [], failed.effort, failed.reason)
+    except JudgeUnavailable as unavailable:
+        return Judged(conversation, [], unavailable.effort, Reason.UNAVAILABLE)
+    return Judged(conversation, list(judgement.verdicts), judgement.effort)
+
+
+def _write(lines: TextIO, result: Judged) -> None:
+    verdicts = [
+        {
+            "goal": goal.key,
+            "outcome": verdict.outcome,
+            "label": goal.label,
+            "rationale": verdict.rationale,
+            "evidence": [item.model_dump() for item in verdict.evidence],
+        }
+        for goal, verdict in zip(result.conversation.goals, result.verdicts, strict=False)
+    ]
+    line = {"id": result.conversation.id, "model": result.effort.model, "reason": result.reason, "verdicts": verdicts}
+    lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _summary(results: list[Judged]) -> dict[str, Any]:
+    pairs: dict[str, list[tuple[Outcome, Outcome]]] = defaultdict(list)
+    failed: dict[str, int] = defaultdict(int)
+    usage, costs = Usage(), [result.effort.cost for result in results]
+    for result in results:
+        usage += result.effort.usage
+        if result.reason:
+            failed[result.reason.value] += 1
+        for goal, verdict in zip(result.conversation.goals, result.verdicts, strict=False):
+            if goal.label:
+                pairs[result.conversation.source].append((goal.label, verdict.outcome))
+    sources = {source: Agreement.between(pairs[source]) for source in sorted(pairs)}
+    everything = Agreement.between(pair for some in pairs.values() for pair in some)
+    return {
+        "model": results[0].effort.model,
+        "prompt_digest": results[0].effort.prompt_digest,
+        "conversations": len(results),
+        "failed": dict(failed),
+        **_measures(everything),
+        "sources": {source: _measures(agreement) for source, agreement in sources.items()},
+        "calls": usage.calls,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cost": None if None in costs else str(sum(filter(None, costs), Decimal())),
+    }
+
+
+def _measures(agreement: Agreement) -> dict[str, Any]:
+    return {
+        "labelled_verdicts": agreement.total,
+        "accuracy": agreement.accuracy,
+        "kappa": agreement.kappa,
+        "confusion": {label: dict(row) for label, row in agreement.matrix.items()},
+    }
+
+
+def _show(summary: dict[str, Any]) -> None:
+    out.print(f"model {summary['model']}, prompt {summary['prompt_digest'][:12]}")
+    for name, measures in {**summary["sources"], "all": summary}.items():
+        if name == "all" and len(summary["sources"]) == 1:
+            continue
+        table = Table("label \\ verdict", *(outcome.replace("_", " ") for outcome in Outcome), title=name)
+        for label, row in measures["confusion"].items():
+            table.add_row(label.replace("_", " "), *(f"{number:,}" for number in row.values()))
+        out.print(table)
+        accuracy, kappa = (_figure(measures[measure]) for measure in ("accuracy", "kappa"))
+        out.print(f"accuracy {accuracy}, Cohen's kappa {kappa}, over {measures['labelled_verdicts']:,} verdicts\n")
+    tokens = ", ".join(
+        f"{summary[name] or 'unknown'} {name.replace('_', ' ')}" for name in ("prompt_tokens", "completion_tokens")
+    )
+    cost = f"US$ {summary['cost']}" if summary["cost"] else "cost unknown"
+    out.print(f"{summary['conversations']:,} conversations, {summary['calls']:,} calls, {tokens}, {cost}")
+    for reason, number in summary["failed"].items():
+        out.print(f"[red]{number:,} failed: {reason}[/]: {Reason(reason).explanation}", soft_wrap=True)
+
+
+def _figure(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

@@ -1,0 +1,91 @@
+"""goalline keys: create, list, revoke."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from goalline.cli.console import load_settings, open_database, out, print_json, refusals
+from goalline.domain.key import Scope, prefix_of
+from goalline.store import projects
+from goalline.worker import utc_now
+
+app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+
+ProjectName = Annotated[str | None, typer.Option("--project", help="The project; needed where there are several.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+@app.command()
+def create(
+    scope: Annotated[Scope, typer.Option(help="What the key may do; admin includes the other two.")],
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "unnamed",
+    expires_in_days: Annotated[int | None, typer.Option(min=1, max=36_500, help="None: it does not expire.")] = None,
+    project: ProjectName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a key and show it, this once.
+
+    Example: `goalline keys create --scope ingest --name "phone platform"`
+    """
+    settings = load_settings()
+    lifetime = timedelta(days=expires_in_days) if expires_in_days else None
+    with refusals(), open_database(settings).transaction() as session:
+        if project is None:
+            projects.first(session, settings.time_zone, utc_now())
+        owner = projects.named(session, project)
+        key = projects.create_key(session, owner.id, name, scope, utc_now(), lifetime=lifetime)
+    if as_json:
+        print_json({"key": key})
+    else:
+        out.print(f"{scope} key of project {owner.name!r}; it is shown this once:\n")
+        out.print(f"    {key}\n", highlight=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_keys(project: ProjectName = None, as_json: AsJson = False) -> None:
+    """List keys by the part that is not secret.
+
+    Example: `goalline keys list --json`
+    """
+    with refusals(), open_database(load_settings()).reading() as session:
+        rows = projects.keys_of(session, projects.named(session, project).id)
+    now = utc_now()
+    listed = [
+        {
+            "key": f"gl_{row.prefix}_...",
+            "name": row.name,
+            "scope": row.scope.value,
+            "created_at": row.created_at.isoformat(timespec="seconds"),
+            "expires_at": row.expires_at.isoformat(timespec="seconds") if row.expires_at else None,
+            "state": "revoked"
+            if row.revoked_at
+            else "expired"
+            if row.expires_at and row.expires_at <= now
+            else "valid",
+        }
+        for row in rows
+    ]
+    if as_json:
+        print_json(listed)
+        return
+    table = Table("key", "name", "scope", "created", "expires", "state")
+    for row in listed:
+        table.add_row(*(str(value) if value else "never" for value in row.values()))
+    out.print(table)
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="The key, or the beginning of it that goalline keys list shows.")],
+    project: ProjectName = None,
+) -> None:
+    """Revoke a key, and the browser sign-ins made with it, at once and for good.
+
+    Example: `goalline keys revoke gl_Ab3dEf6hIj9k`
+    """
+    prefix = prefix_of(key) or key.removeprefix("gl_").split("_")[0]
+    with refusals(), open_database(load_settings()).transaction() as session:
+        projects.revoke_key(session, projects.named(session, project).id, prefix, utc_now())
+    out.print(f"gl_{prefix}_... is revoked")

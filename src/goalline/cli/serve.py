@@ -1,0 +1,125 @@
+"""goalline serve, worker, migrate, stand-in: what runs Goalline."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goalline.bootstrap import has_model, services
+from goalline.cli.console import err, fail, load_settings, open_database, out
+from goalline.domain.key import Scope
+from goalline.settings import Settings
+from goalline.store import projects, schema
+from goalline.store.database import Database, DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]
+
+
+def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Run the API and the pages; without GOALLINE_REDIS_URL, the worker too.
+
+    Example: `GOALLINE_MODEL=gpt-5-mini OPENAI_API_KEY=... goalline serve --port 8000`
+    """
+    import uvicorn
+
+    settings = load_settings()
+    database = open_database(settings)
+    greet(database, settings)
+    database.close()
+    if not has_model(settings):
+        err.print("OPENAI_API_KEY and OPENAI_BASE_URL are not set: conversations are stored, judging them will fail")
+    # uvicorn hands SIGTERM on when it has shut down; the default would end us before the worker is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with application(settings) as app:
+        uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+
+
+@contextmanager
+def application(settings: Settings) -> Iterator["FastAPI"]:
+    """Give the API and the pages; while they are in use, an embedded worker judges, unless Redis takes its place."""
+    from goalline.api.app import create_app
+    from goalline.worker import Bell, embedded_worker
+
+    parts = services(settings, threads=settings.embedded_threads)
+    bell = Bell(parts)
+    worker = embedded_worker(parts) if parts.embedded and settings.embedded_threads else None
+    if worker:
+        worker.start()
+    try:
+        yield create_app(parts, bell)
+    finally:
+        if worker:
+            worker.stop(timeout=settings.shutdown_seconds * 1000)
+        parts.database.close()
+
+
+def greet(database: Database, settings: Settings) -> None:
+    """Make the first project and the first admin key where there is none yet, and show that key this once."""
+    from goalline.worker import utc_now
+
+    with database.transaction() as session:
+        project = projects.first(session, settings.time_zone, utc_now())
+        if projects.has_keys(session):
+            return
+        key = projects.create_key(session, project.id, "first start", Scope.ADMIN, utc_now())
+    out.print(f"First start: made project {project.name!r} and an admin key. It is shown this once, keep it safe:\n")
+    out.print(f"    {key}\n", highlight=False, soft_wrap=True)
+
+
+def worker(
+    processes: Annotated[int, typer.Option("--processes", "-p", min=1, help="Worker processes.")] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", "-t", min=1, help="Judgements at once in each process [GOALLINE_WORKER_THREADS]."),
+    ] = None,
+) -> None:
+    """Run worker processes that judge what is queued in Redis.
+
+    Example: `GOALLINE_REDIS_URL=redis://localhost:6379/0 goalline worker --processes 2 --threads 128`
+    """
+    from goalline.worker import run
+
+    settings = load_settings()
+    if settings.redis_url is None:
+        fail("GOALLINE_REDIS_URL is not set: without Redis the worker runs inside goalline serve")
+    open_database(settings).close()
+    run(processes, threads or settings.worker_threads)
+
+
+def migrate() -> None:
+    """Bring the database's schema up to date.
+
+    Example: `GOALLINE_DATABASE_URL=postgresql://... goalline migrate`
+    """
+    settings = load_settings()
+    try:
+        database = Database(settings.database_url, settings.database_pool_size)
+        applied = schema.migrate(database)
+        schema.require_current(database)
+    except (ValueError, schema.SchemaOutdated) as error:
+        fail(str(error))
+    except DatabaseUnavailable as error:
+        fail(f"the database cannot be opened ({error}); check GOALLINE_DATABASE_URL and that it is running")
+    out.print(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
+
+
+def stand_in(
+    host: Host = "127.0.0.1",
+    port: Port = 8001,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds that each answer takes.")] = 0.0,
+) -> None:
+    """Run the stand-in model: an OpenAI-compatible server that matches words and is no LLM.
+
+    Example: `goalline stand-in --port 8001 & OPENAI_BASE_URL=http://127.0.0.1:8001/v1 goalline serve`
+    """
+    from goalline.judge.stand_in import serve_forever
+
+    out.print(f"stand-in model at http://{host}:{port}/v1 (word matching, no LLM); Ctrl-C ends it")
+    serve_forever(host, port, latency)

@@ -1,0 +1,65 @@
+"""What the tests of the API are given: a world, made anew for each test, and a client that may do everything in it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from dramatiq.brokers.stub import StubBroker
+from fastapi.testclient import TestClient
+
+from goalline.bootstrap import Services
+from goalline.domain.evaluation import Status
+from goalline.domain.goal import Kind
+from goalline.domain.key import Scope
+from goalline.domain.verdict import Outcome
+from goalline.settings import Settings
+from goalline.store import projects, schema
+from goalline.store.database import Database
+from goalline.worker import utc_now
+from tests.api.world import ScriptedJudge, World, delivery, goal, make_key
+
+
+@pytest.fixture
+def new_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Makes a world on a fresh SQLite database, with the settings that are given."""
+    opened: list[Database] = []
+
+    def make(**settings: object) -> World:
+        url = f"sqlite:///{tmp_path / f'goalline-{len(opened)}.db'}"
+        chosen = Settings.model_validate({"database_url": url, "model": "scripted-model", **settings})
+        database, judge = Database(url), ScriptedJudge()
+        opened.append(database)
+        schema.migrate(database)
+        with database.transaction() as session:
+            project = projects.create(session, "Sample project", chosen.time_zone, utc_now())
+        parts = Services(chosen, database, judge, StubBroker(middleware=[]))
+        return World(parts, project, {scope: make_key(database, project, scope) for scope in Scope}, judge)
+
+    yield make
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def world(new_world: Callable[..., World]) -> World:
+    """A world with the default settings."""
+    return new_world()
+
+
+@pytest.fixture
+def client(world: World) -> TestClient:
+    """A client with an admin's key."""
+    return world.client()
+
+
+@pytest.fixture
+def judged(world: World) -> World:
+    """A world with one conversation, achieved by its primary goal and not by its secondary one."""
+    admin = world.client()
+    goal(admin, "Appointment booked")
+    goal(admin, "Reminder offered", Kind.SECONDARY)
+    world.judge.outcomes = {"Reminder offered": Outcome.NOT_ACHIEVED}
+    world.judge.quotes = {"Appointment booked": [(2, "booked for monday")]}
+    admin.post("/v1/conversations", json=delivery())
+    assert world.evaluate() == [Status.SUCCEEDED]
+    return world

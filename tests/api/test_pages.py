@@ -1,0 +1,84 @@
+"""What all pages share: guards, errors, static files, and the plain word about the stand-in."""
+
+import re
+
+import pytest
+
+from tests.api.world import NewWorld, World
+
+PAGES = ["/", "/conversations/call-1", "/sign-in", "/conversations/nothing", "/?period=5"]
+STAND_IN = "Not judged by an LLM."
+
+
+def test_pages_say_so_when_the_verdicts_are_those_of_the_stand_in(judged: World) -> None:
+    for address in ("/", "/conversations/call-1"):
+        assert STAND_IN not in judged.client().get(address).text
+    judged.judge.model = "goalline-stand-in"
+    judged.client().post("/v1/conversations/call-1/evaluations")
+    judged.evaluate()
+    for address in ("/", "/conversations/call-1"):
+        assert STAND_IN in judged.client().get(address).text
+
+
+def test_pages_say_so_when_the_stand_in_is_the_model_that_is_set(new_world: NewWorld) -> None:
+    assert STAND_IN in new_world(model="goalline-stand-in").client().get("/").text
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_every_page_is_guarded_and_kept_by_nobody(judged: World, address: str) -> None:
+    for client in (judged.client(), judged.browser()):
+        headers = client.get(address, follow_redirects=False).headers
+        policy = headers["content-security-policy"].split("; ")
+        assert {"default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"} <= set(policy)
+        assert not any("unsafe" in rule or rule.startswith("script-src") for rule in policy)
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+        assert headers["cache-control"] == "no-store"
+
+
+def test_no_page_holds_what_the_policy_forbids(judged: World) -> None:
+    for address in PAGES:
+        assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", judged.client().get(address).text)
+
+
+def test_static_files_are_linked_by_their_digest_and_kept(judged: World) -> None:
+    page = judged.client().get("/").text
+    links = set(re.findall(r'"(/static/[^"]+)"', page))
+    assert {link.partition("?")[0] for link in links} == {"/static/goalline.css", "/static/favicon.svg"}
+    for link in links:
+        response = judged.browser().get(link)
+        assert response.status_code == 200
+        assert "immutable" in response.headers["cache-control"]
+        assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_errors_are_pages_on_pages_and_problems_in_the_api(judged: World) -> None:
+    page = judged.client().get("/conversations/nothing")
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no conversation &#39;nothing&#39;." in page.text
+    problem = judged.client().get("/v1/conversations/nothing", headers={"Accept": "text/html"})
+    assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_an_unknown_address_is_a_page_for_a_browser_and_a_problem_for_a_program(world: World) -> None:
+    browser = world.browser().get("/nowhere", headers={"Accept": "text/html,application/xhtml+xml"})
+    program = world.browser().get("/nowhere")
+    assert (browser.status_code, program.status_code) == (404, 404)
+    assert browser.headers["content-type"] == "text/html; charset=utf-8"
+    assert program.headers["content-type"] == "application/problem+json"
+
+
+def test_a_defect_of_ours_is_a_page_that_tells_nothing_of_it(judged: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("somebody's words")
+
+    monkeypatch.setattr("goalline.api.pages.conversation.marks.segments", broken)
+    page = judged.client().get("/conversations/call-1")
+    assert page.status_code == 500
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "somebody" not in page.text
+
+
+def test_pages_are_not_part_of_the_documented_api(world: World) -> None:
+    paths = world.browser().get("/openapi.json").json()["paths"]
+    assert not [path for path in paths if not path.startswith("/v1/") and path not in ("/healthz", "/readyz")]

@@ -1,0 +1,156 @@
+"""Projects and keys: found by the whole key, and by nothing less, until revoked or expired."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from goalline.domain.key import Scope, prefix_of
+from goalline.domain.refusal import Conflict, NotFound
+from goalline.store import conversations, projects, rollups
+from goalline.store.tables import ApiKey, Conversation, Project
+from tests.store.world import HOUR, NOW, SECOND, World, a_project, at_once
+
+
+def new_key(
+    world: World, scope: Scope = Scope.READ, lifetime: timedelta | None = None, made_by: UUID | None = None
+) -> str:
+    with world.database.transaction() as session:
+        return projects.create_key(session, world.project.id, "sample", scope, NOW, lifetime=lifetime, made_by=made_by)
+
+
+def found(world: World, key: str, after: timedelta = SECOND) -> ApiKey | None:
+    with world.database.reading() as session:
+        return projects.find_key(session, key, NOW + after)
+
+
+def revoke(world: World, key: str, project: Project | None = None) -> None:
+    with world.database.transaction() as session:
+        projects.revoke_key(session, (project or world.project).id, prefix_of(key) or "", NOW + SECOND)
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_key_is_found_with_its_project_and_scope(world: World, scope: Scope) -> None:
+    row = found(world, new_key(world, scope))
+    assert row is not None
+    assert (row.project_id, row.scope, row.name) == (world.project.id, scope, "sample")
+
+
+def test_the_secret_of_a_key_is_not_stored(world: World) -> None:
+    secret = new_key(world).split("_", 2)[2]
+    (row,) = world.rows(ApiKey)
+    assert secret not in str(row.model_dump())
+
+
+def test_no_two_keys_are_alike(world: World) -> None:
+    assert len({new_key(world) for _ in range(20)}) == len({row.prefix for row in world.rows(ApiKey)}) == 20
+
+
+def test_a_key_with_a_wrong_secret_is_not_found(world: World) -> None:
+    key, other = new_key(world), new_key(world)
+    assert found(world, key[:-1] + ("A" if key[-1] != "A" else "B")) is None
+    assert found(world, f"gl_{prefix_of(key)}_{other.split('_', 2)[2]}") is None
+
+
+@pytest.mark.parametrize("unknown", ["", "gl_", "gl_abcdefghijkl_" + "s" * 32, "é\x00"])
+def test_an_unknown_key_is_not_found(world: World, unknown: str) -> None:
+    new_key(world)
+    assert found(world, unknown) is None
+
+
+def test_a_revoked_key_is_not_found_nor_are_the_sign_ins_made_with_it(world: World) -> None:
+    key, bystander = new_key(world), new_key(world)
+    row = found(world, key)
+    assert row is not None
+    sign_in = new_key(world, made_by=row.id, lifetime=HOUR)
+    assert found(world, sign_in) is not None
+    revoke(world, key)
+    assert found(world, key) is None
+    assert found(world, sign_in) is None
+    assert found(world, bystander) is not None
+
+
+def test_revoking_a_sign_in_leaves_its_key_alone(world: World) -> None:
+    key = new_key(world)
+    row = found(world, key)
+    assert row is not None
+    sign_in = new_key(world, made_by=row.id)
+    revoke(world, sign_in)
+    assert found(world, sign_in) is None
+    assert found(world, key) is not None
+
+
+def test_revoking_twice_keeps_the_first_time(world: World) -> None:
+    key = new_key(world)
+    revoke(world, key)
+    with world.database.transaction() as session:
+        projects.revoke_key(session, world.project.id, prefix_of(key) or "", NOW + HOUR)
+    assert [row.revoked_at for row in world.rows(ApiKey)] == [NOW + SECOND]
+
+
+def test_a_key_of_another_project_cannot_be_revoked(world: World) -> None:
+    key, other = new_key(world), a_project(world.database, "other")
+    with pytest.raises(NotFound):
+        revoke(world, key, other)
+    assert found(world, key) is not None
+
+
+def test_a_key_expires_at_the_end_of_its_lifetime(world: World) -> None:
+    key = new_key(world, lifetime=HOUR)
+    assert found(world, key, HOUR - SECOND) is not None
+    assert found(world, key, HOUR) is None
+
+
+def test_the_list_of_keys_leaves_out_sign_ins_and_other_projects(world: World) -> None:
+    key = new_key(world)
+    row = found(world, key)
+    assert row is not None
+    new_key(world, made_by=row.id)
+    new_key(World(world.database, a_project(world.database, "other")))
+    with world.database.reading() as session:
+        assert [listed.prefix for listed in projects.keys_of(session, world.project.id)] == [prefix_of(key)]
+
+
+def test_two_projects_cannot_have_one_name(world: World) -> None:
+    with pytest.raises(Conflict) as caught:
+        a_project(world.database, world.project.name)
+    assert caught.value.field == "name"
+
+
+def test_a_project_is_found_by_name_and_without_one_only_while_it_is_alone(world: World) -> None:
+    with world.database.reading() as session:
+        assert projects.named(session, None) == world.project
+    other = a_project(world.database, "other")
+    with world.database.reading() as session:
+        assert projects.named(session, "other") == other
+        with pytest.raises(Conflict, match="sample, other"):
+            projects.named(session, None)
+        with pytest.raises(NotFound, match="'third'"):
+            projects.named(session, "third")
+
+
+def test_servers_that_start_together_agree_on_the_first_project(world: World) -> None:
+    with world.database.transaction() as session:
+        session.delete(world.project)
+
+    def first() -> UUID:
+        with world.database.transaction() as session:
+            return projects.first(session, "UTC", NOW).id
+
+    assert len(set(at_once(*[first] * 4))) == 1
+    assert [project.name for project in world.rows(Project)] == ["default"]
+
+
+def test_a_project_that_moves_to_another_time_zone_has_its_days_counted_anew(world: World) -> None:
+    late, early = NOW.replace(hour=23, minute=30), NOW.replace(hour=10)
+    world.conversation("late", at=late)
+    world.conversation("early", at=early)
+    with world.database.transaction() as session:
+        projects.move(session, world.project, "America/New_York")
+        assert conversations.redate(session, world.project.id, "America/New_York") == 1
+        rollups.rebuild(session)
+    assert {row.conversation_id: row.day for row in world.rows(Conversation)} == {
+        "late": late.date(),
+        "early": early.date(),
+    }
+    assert world.differences() == []

@@ -1,0 +1,113 @@
+"""Reports: sums of the rollups, filtered, by day, by goal, by agent."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from goalline.domain.calendar import Interval
+from goalline.domain.goal import GoalEdit, Kind
+from goalline.domain.rates import Counts
+from goalline.domain.verdict import Outcome
+from goalline.store import conversations, goals, reports
+from goalline.store.goals import CurrentGoal
+from goalline.store.reports import RateFilter, Tally
+from tests.store.world import HOUR, NOW, World, a_project, verdict
+
+TODAY, YESTERDAY = date(2026, 11, 21), date(2026, 11, 20)
+ACHIEVED, PARTIAL, NOT = Outcome.ACHIEVED, Outcome.PARTIAL, Outcome.NOT_ACHIEVED
+
+
+@pytest.fixture
+def named(world: World) -> dict[str, CurrentGoal]:
+    """Three judged conversations, and one that waits; the goals they were judged by."""
+    primary, extra = world.goal("Book"), world.goal("Greet", Kind.SECONDARY)
+    for name, agent_id, days, first, second in (
+        ("a", "ann", 0, ACHIEVED, ACHIEVED),
+        ("b", "bob", 0, PARTIAL, ACHIEVED),
+        ("c", "ann", 1, NOT, PARTIAL),
+    ):
+        row = world.conversation(name, at=NOW - days * 24 * HOUR, agent_id=agent_id)
+        world.judge(world.claim(world.newest(row).id), [verdict(primary, first), verdict(extra, second)])
+    world.conversation("waiting", agent_id="ann")
+    return {"primary": primary, "extra": extra}
+
+
+def daily(world: World, wanted: RateFilter) -> dict[date, Tally]:
+    with world.database.reading() as session:
+        return reports.daily(session, world.project.id, wanted)
+
+
+def total(world: World, wanted: RateFilter) -> Tally:
+    return sum(daily(world, wanted).values(), Tally())
+
+
+def test_each_day_has_its_verdicts_and_conversations(world: World, named: dict[str, CurrentGoal]) -> None:
+    assert named
+    assert daily(world, RateFilter(kind=Kind.PRIMARY)) == {
+        YESTERDAY: Tally(Counts(not_achieved=1), 1),
+        TODAY: Tally(Counts(achieved=1, partial=1), 3),
+    }
+
+
+def test_a_rate_can_be_narrowed(world: World, named: dict[str, CurrentGoal]) -> None:
+    primary = RateFilter(kind=Kind.PRIMARY)
+    assert total(world, primary) == Tally(Counts(1, 1, 1), 4)
+    assert total(world, RateFilter(goal_id=named["extra"].id)) == Tally(Counts(2, 1, 0), 4)
+    assert total(world, RateFilter(goal_id=named["extra"].id, revision=2)) == Tally(Counts(), 4)
+    assert total(world, RateFilter(kind=Kind.PRIMARY, agent_id="ann")) == Tally(Counts(1, 0, 1), 3)
+    assert total(world, RateFilter(kind=Kind.PRIMARY, first_day=TODAY)) == Tally(Counts(1, 1, 0), 3)
+    assert total(world, RateFilter(kind=Kind.PRIMARY, last_day=YESTERDAY)) == Tally(Counts(0, 0, 1), 1)
+    assert total(world, RateFilter(kind=Kind.PRIMARY, agent_id="nobody")) == Tally()
+
+
+def test_a_project_sees_its_own_rates_only(world: World, named: dict[str, CurrentGoal]) -> None:
+    assert named
+    other = World(world.database, a_project(world.database, "other"))
+    assert daily(other, RateFilter()) == {}
+
+
+def test_goals_and_agents_are_summed_each_for_themselves(world: World, named: dict[str, CurrentGoal]) -> None:
+    with world.database.reading() as session:
+        assert reports.by_goal(session, world.project.id, RateFilter()) == {
+            named["primary"].id: Counts(1, 1, 1),
+            named["extra"].id: Counts(2, 1, 0),
+        }
+        assert reports.conversations_by_agent(session, world.project.id, RateFilter()) == {"ann": 3, "bob": 1}
+
+
+def test_a_goal_is_summed_over_its_revisions(world: World, named: dict[str, CurrentGoal]) -> None:
+    with world.database.transaction() as session:
+        goals.edit(session, world.project.id, named["primary"].id, GoalEdit(name="Book it"), NOW)
+    with world.database.reading() as session:
+        reworded = goals.get(session, world.project.id, named["primary"].id)
+    row = world.conversation("d")
+    world.judge(world.claim(world.newest(row).id), [verdict(reworded)])
+    with world.database.reading() as session:
+        assert reports.by_goal(session, world.project.id, RateFilter())[reworded.id] == Counts(2, 1, 1)
+    assert total(world, RateFilter(goal_id=reworded.id, revision=2)).counts == Counts(achieved=1)
+
+
+def test_what_was_deleted_is_reported_no_more(world: World, named: dict[str, CurrentGoal]) -> None:
+    assert named
+    for name in ("a", "b", "c", "waiting"):
+        with world.database.transaction() as session:
+            conversations.remove(session, world.project.id, name)
+    assert daily(world, RateFilter()) == {}
+    with world.database.reading() as session:
+        assert reports.by_goal(session, world.project.id, RateFilter()) == {}
+        assert reports.conversations_by_agent(session, world.project.id, RateFilter()) == {}
+
+
+def test_a_series_has_an_entry_for_every_interval_and_loses_nothing() -> None:
+    days = {date(2026, 10, 31): Tally(Counts(1), 1), date(2026, 12, 2): Tally(Counts(0, 1), 2)}
+    by_month = reports.series(days, Interval.MONTH, date(2026, 10, 15), date(2026, 12, 3))
+    assert by_month == [
+        (date(2026, 10, 1), Tally(Counts(1), 1)),
+        (date(2026, 11, 1), Tally()),
+        (date(2026, 12, 1), Tally(Counts(0, 1), 2)),
+    ]
+    for interval in Interval:
+        entries = reports.series(days, interval, min(days), max(days))
+        assert sum((tally for _, tally in entries), Tally()) == Tally(Counts(1, 1), 3)
+        assert entries[0][0] <= min(days)
+        assert entries[-1][0] + timedelta(days=32) > max(days)

@@ -1,0 +1,187 @@
+"""The sample data is valid, invented, and labelled so that the stand-in's verdicts make a sensible demo."""
+
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+import pytest
+from pydantic import ValidationError
+
+from goalline import resources
+from goalline.domain.goal import GoalDraft, GoalHistory, GoalInForce, Kind, Period, Wording, goals_in_force
+from goalline.domain.rates import Counts
+from goalline.domain.transcript import Delivery, Role, Turn, is_empty
+from goalline.domain.verdict import Outcome, Reply, incompleteness, ungrounded
+from goalline.judge import prompt
+from goalline.judge.stand_in import answer
+
+FIXTURES = resources.folder("fixtures")
+INVALID = sorted((FIXTURES / "webhooks" / "invalid").glob("*.json"))
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+FOURTEEN_DAYS = 14 * 24 * 60
+
+
+def lines(path: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (FIXTURES / path).read_text(encoding="utf-8").splitlines()]
+
+
+@cache
+def demo_goals() -> list[GoalDraft]:
+    return [GoalDraft.model_validate(goal) for goal in json.loads((FIXTURES / "demo/goals.json").read_text())]
+
+
+@cache
+def demo_conversations() -> list[dict[str, Any]]:
+    return lines("demo/conversations.jsonl")
+
+
+def delivery(sample: dict[str, Any]) -> Delivery:
+    body = {k: v for k, v in sample.items() if k not in ("ended_minutes_ago", "duration_seconds", "expected")}
+    ended_at = NOW - timedelta(minutes=sample["ended_minutes_ago"])
+    started_at = ended_at - timedelta(seconds=sample["duration_seconds"])
+    return Delivery.model_validate(body | {"started_at": started_at, "ended_at": ended_at})
+
+
+def in_force(agent_id: str) -> list[GoalInForce]:
+    histories = [
+        GoalHistory(
+            uuid5(NAMESPACE_OID, f"{draft.agent_id} {draft.name}"),
+            draft.agent_id,
+            [Wording(1, draft.name, draft.description, draft.kind, draft.judged, NOW)],
+            [Period(NOW)],
+        )
+        for draft in demo_goals()
+    ]
+    return goals_in_force(histories, agent_id, NOW)
+
+
+def stand_in_reply(goals: list[GoalInForce], turns: tuple[Turn, ...]) -> Reply:
+    reply = Reply.model_validate(answer(prompt.shipped().render(goals, turns)[-1]["content"]))
+    assert incompleteness(reply, prompt.keys(goals)) == []
+    assert ungrounded(reply, turns) == []
+    return reply
+
+
+def test_each_sample_agent_has_one_primary_goal_and_one_secondary_goal_is_for_all() -> None:
+    primaries = Counter(goal.agent_id for goal in demo_goals() if goal.kind is Kind.PRIMARY)
+    assert primaries == {"sample-clinic-line": 1, "sample-hotel-desk": 1, "sample-support-chat": 1}
+    assert [goal.kind for goal in demo_goals() if goal.agent_id is None] == [Kind.SECONDARY]
+
+
+def test_the_demo_has_36_conversations_of_the_last_fourteen_days_that_the_api_would_take() -> None:
+    deliveries = [delivery(sample) for sample in demo_conversations()]
+    assert len({item.conversation_id for item in deliveries}) == len(deliveries) == 36
+    assert all(0 < sample["ended_minutes_ago"] < FOURTEEN_DAYS for sample in demo_conversations())
+    assert all(item.metadata == {"sample": True} for item in deliveries)
+    spoken = [item.transcript for item in deliveries if not is_empty(item.transcript)]
+    assert len(spoken) == 35
+    assert all(6 <= len(turns) <= 24 for turns in spoken)
+    assert any(turn.role is Role.TOOL for turns in spoken for turn in turns)
+
+
+def test_each_conversation_expects_an_outcome_for_exactly_the_goals_in_force() -> None:
+    for sample in demo_conversations():
+        names = {goal.name for goal in in_force(sample["agent_id"])} if sample["transcript"] else set()
+        assert set(sample["expected"]) == names, sample["conversation_id"]
+        assert set(sample["expected"].values()) <= set(Outcome)
+
+
+def test_one_agent_has_no_goal_of_its_own() -> None:
+    agents = {sample["agent_id"] for sample in demo_conversations()}
+    assert agents - {goal.agent_id for goal in demo_goals()} == {"sample-unassigned-line"}
+
+
+def test_the_success_rate_of_the_second_week_is_the_better_one() -> None:
+    primaries = {goal.name for goal in demo_goals() if goal.kind is Kind.PRIMARY}
+
+    def rate(earliest: int, latest: int) -> float:
+        outcomes = [
+            Outcome(outcome)
+            for sample in demo_conversations()
+            for name, outcome in sample["expected"].items()
+            if name in primaries and latest <= sample["ended_minutes_ago"] < earliest
+        ]
+        assert set(outcomes) == set(Outcome)
+        return sum((Counts.of(outcome) for outcome in outcomes), Counts()).rate or 0
+
+    assert 0.3 < rate(FOURTEEN_DAYS, FOURTEEN_DAYS // 2) < rate(FOURTEEN_DAYS // 2, 0) < 0.9
+
+
+def test_the_stand_in_agrees_with_most_of_the_expected_outcomes() -> None:
+    agreed: Counter[bool] = Counter()
+    for sample in demo_conversations():
+        goals, turns = in_force(sample["agent_id"]), delivery(sample).transcript
+        if turns:
+            for goal, verdict in zip(goals, stand_in_reply(goals, turns).verdicts, strict=True):
+                agreed[sample["expected"][goal.name] == verdict.outcome] += 1
+    assert agreed[True] / agreed.total() >= 0.75
+
+
+def test_a_caller_who_demands_verdicts_gets_none_of_them_from_the_stand_in() -> None:
+    [sample] = [s for s in demo_conversations() if "mark every goal achieved" in json.dumps(s["transcript"])]
+    goals, turns = in_force(sample["agent_id"]), delivery(sample).transcript
+    reply = stand_in_reply(goals, turns)
+    assert {g.name: v.outcome for g, v in zip(goals, reply.verdicts, strict=True)} == sample["expected"]
+    assert sample["expected"]["Appointment booked"] == "not_achieved"
+
+
+def test_the_sample_webhook_is_valid() -> None:
+    sample = Delivery.model_validate_json((FIXTURES / "webhooks/conversation.json").read_text())
+    assert sample.started_at
+    assert all(turn.at for turn in sample.transcript)
+
+
+WHERE = {
+    "agent-id": ("agent_id",),
+    "conversation-id": ("conversation_id",),
+    "ended-at": ("ended_at",),
+    "ended-at-before-started-at": (),
+    "metadata": ("metadata",),
+    "not-an-object": (),
+    "not-json": (),
+    "transcript": ("transcript",),
+    "turn-at": ("transcript", 1, "at"),
+    "turn-role": ("transcript", 1, "role"),
+    "turn-text": ("transcript", 1, "text"),
+    "turn-unknown-field": ("transcript", 1, "confidence"),
+    "turns-out-of-order": (),
+    "unknown-field": ("sentiment",),
+}
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
+def test_an_invalid_webhook_has_exactly_the_defect_that_its_name_says(path: Any) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        Delivery.model_validate_json(path.read_text())
+    [problem] = refusal.value.errors()
+    assert problem["loc"] == WHERE[max((name for name in WHERE if path.stem.startswith(name)), key=len)]
+
+
+def test_there_are_invalid_webhooks_of_every_kind() -> None:
+    assert len(INVALID) >= 20
+
+
+def test_the_labelled_conversations_have_the_form_that_goalline_judge_reads() -> None:
+    rows = lines("labelled.jsonl")
+    assert len(rows) == 6
+    for row in rows:
+        assert set(row) == {"id", "source", "license", "agent_id", "turns", "goals"}
+        assert row["license"] == "MIT"
+        assert is_empty([Turn.model_validate(turn) for turn in row["turns"]]) is False
+        for goal in row["goals"]:
+            draft = GoalDraft.model_validate({key: goal[key] for key in ("kind", "name", "description")})
+            assert (set(goal) - set(GoalDraft.model_fields), draft.judged) == ({"key", "label"}, True)
+    assert {goal["label"] for row in rows for goal in row["goals"]} == set(Outcome)
+
+
+def test_the_sample_data_says_what_it_is_and_names_no_real_phone_number() -> None:
+    assert "made up" in (FIXTURES / "README.md").read_text()
+    agents = {sample["agent_id"] for sample in [*demo_conversations(), *lines("labelled.jsonl")]}
+    assert all(agent.startswith("sample-") for agent in agents)
+    for path in FIXTURES.rglob("*.json*"):
+        numbers = re.findall(r"\b\d{3}[ .-]?\d{4}\b", path.read_text())
+        assert [number for number in numbers if not re.fullmatch(r"555-01\d\d", number)] == [], path.name

@@ -1,0 +1,100 @@
+"""The product, told once: a webhook comes in, a verdict is found, a rate moves."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from goalline.judge.stand_in import MODEL, StandIn
+from tests.running import Running, conversation, environment, run, serving, wait_until, working
+
+BOOKED = conversation(1)
+NOT_BOOKED = conversation(
+    2,
+    transcript=[
+        {"role": "user", "text": "Can I have an appointment on Monday at nine?"},
+        {"role": "agent", "text": "Monday is full. Is there anything else?"},
+        {"role": "user", "text": "No, goodbye."},
+    ],
+)
+
+
+@pytest.fixture(params=["sqlite and no queue", "postgresql and redis"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The settings of Goalline in its two shapes, with the stand-in as its model."""
+    with StandIn() as stand_in:
+        model = {"GOALLINE_MODEL": MODEL, "OPENAI_BASE_URL": stand_in.url}
+        if request.param == "sqlite and no queue":
+            yield environment(GOALLINE_DATABASE_URL=f"sqlite:///{tmp_path}/goalline.db", **model)
+        else:
+            yield environment(
+                GOALLINE_DATABASE_URL=request.getfixturevalue("postgres_url"),
+                GOALLINE_REDIS_URL=request.getfixturevalue("redis_url"),
+                **model,
+            )
+
+
+@pytest.fixture
+def goalline(settings: dict[str, str], tmp_path: Path) -> Iterator[Running]:
+    """Goalline as an operator starts it: migrated, served and, where there is a queue, with a worker."""
+    with ExitStack() as stack:
+        assert run(settings, tmp_path, "migrate").returncode == 0
+        if "GOALLINE_REDIS_URL" in settings:
+            stack.enter_context(working(settings, tmp_path, "--processes", "1", "--threads", "8"))
+        yield stack.enter_context(serving(settings, tmp_path))
+
+
+def test_a_call_ends_and_a_verdict_counts(goalline: Running, settings: dict[str, str], tmp_path: Path) -> None:
+    # An admin says what calls are for.
+    goal = goalline.post(
+        "/v1/goals",
+        {
+            "name": "Appointment booked",
+            "description": "An appointment was booked for the caller and the agent said that it is booked.",
+            "kind": "primary",
+        },
+    )
+    assert (goal["state"], goal["revision"]) == ("active", 1)
+    assert goalline.get("/v1/reports/success-rate")["success_rate"] is None
+
+    # Two calls end. The platform fires its webhooks, one of them twice.
+    first = goalline.post("/v1/conversations", BOOKED)
+    assert (first["conversation_id"], first["duplicate"]) == ("sample-1", False)
+    again = goalline.post("/v1/conversations", BOOKED)
+    assert (again["id"], again["evaluation"]["id"], again["duplicate"]) == (
+        first["id"],
+        first["evaluation"]["id"],
+        True,
+    )
+    goalline.post("/v1/conversations", NOT_BOOKED)
+
+    # The worker judges each of them, once.
+    wait_until(lambda: _succeeded(goalline, 2), goalline.process, tmp_path / "serve.log")
+    booked = goalline.get("/v1/conversations/sample-1")
+    (evaluation,) = booked["evaluations"]
+    assert (evaluation["status"], evaluation["attempts"], evaluation["model"]) == ("succeeded", 1, MODEL)
+    assert evaluation["usage"]["prompt_tokens"] > 0
+
+    # Each verdict is pinned to the goal's wording and rests on words that were said.
+    (verdict,) = booked["verdicts"]
+    assert (verdict["goal"]["name"], verdict["revision"], verdict["outcome"]) == ("Appointment booked", 1, "achieved")
+    (evidence,) = verdict["evidence"]
+    assert evidence["quote"] in booked["transcript"][evidence["turn"] - 1]["text"]
+
+    # And the rate has moved: one of two, with all that came in judged.
+    rate = goalline.get("/v1/reports/success-rate", agent="sample-line")
+    assert (rate["achieved"], rate["evaluated"], rate["success_rate"], rate["coverage"]) == (1, 2, 0.5, 1.0)
+    assert rate["interval"][0] < 0.5 < rate["interval"][1]
+    assert [point["success_rate"] for point in rate["series"]] == [0.5]
+
+    # The page shows it to a person, and a recount finds the same.
+    page = goalline.client.get("/").text
+    assert re.search(r"50\s*%", page)
+    assert "sample-1" in page
+    assert run(settings, tmp_path, "rollups", "verify").returncode == 0
+
+
+def _succeeded(goalline: Running, number: int) -> bool:
+    return len(goalline.get("/v1/conversations", status="succeeded")["items"]) == number
