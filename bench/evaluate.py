@@ -100,9 +100,13 @@ def main() -> None:
     _row(f"bare loop, 1 s, {given.threads} threads", bare)
     _row(f"goalline, 1 s, {given.threads} threads", ours)
     shares.append(ours.rate / given.threads)
-    print(f"\nCPU of an evaluation / CPU of a bare call: {statistics.median(ratios):.1f}"
-          f"  (rounds: {', '.join(f'{ratio:.1f}' for ratio in ratios)})")
-    print(f"at 1 s latency: {ours.rate:.1f}/s = {shares[0]:.1%} of threads / latency (bare loop: {bare.rate / given.threads:.1%})")
+    print(
+        f"\nCPU of an evaluation / CPU of a bare call: {statistics.median(ratios):.1f}"
+        f"  (rounds: {', '.join(f'{ratio:.1f}' for ratio in ratios)})"
+    )
+    print(
+        f"at 1 s latency: {ours.rate:.1f}/s = {shares[0]:.1%} of threads / latency (bare loop: {bare.rate / given.threads:.1%})"
+    )
 
 
 def _row(name: str, measured: Measured) -> None:

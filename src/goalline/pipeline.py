@@ -8,7 +8,7 @@ open while the judge thinks.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -25,7 +25,7 @@ from goalline.domain.evaluation import (
     release_delay,
 )
 from goalline.domain.goal import GoalInForce, goals_in_force
-from goalline.domain.refusal import Conflict
+from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.transcript import Delivery, Turn, digest, is_empty
 from goalline.store import conversations, evaluations, goals, rollups
 from goalline.store.database import Database, Session
@@ -81,13 +81,19 @@ def receive(database: Database, project: Project, delivery: Delivery, now: datet
     words = digest(delivery.transcript)
     day = local_day(min(delivery.ended_at, now), project.time_zone)
     with database.transaction() as session:
-        row_id = conversations.insert_once(session, project.id, delivery, words, day, now)
-        if row_id:
-            evaluation_id = evaluations.enqueue(session, row_id, 1, now, now + RING_AGAIN_AFTER)
-            rollups.count_conversations(session, ConversationPlace(project.id, day, delivery.agent_id), 1)
-            return Receipt(row_id, delivery.conversation_id, evaluation_id, Status.QUEUED, duplicate=False, ring=True)
+        row: Conversation | None = None
+        while row is None:
+            row_id = conversations.insert_once(session, project.id, delivery, words, day, now)
+            if row_id:
+                evaluation_id = evaluations.enqueue(session, row_id, 1, now, now + RING_AGAIN_AFTER)
+                rollups.count_conversations(session, ConversationPlace(project.id, day, delivery.agent_id), 1)
+                return Receipt(
+                    row_id, delivery.conversation_id, evaluation_id, Status.QUEUED, duplicate=False, ring=True
+                )
+            # Deleted between the two looks at it, it is new after all.
+            with suppress(NotFound):
+                row = conversations.get(session, project.id, delivery.conversation_id, lock=True)
 
-        row = conversations.get(session, project.id, delivery.conversation_id, lock=True)
         if row.agent_id != delivery.agent_id:
             raise Conflict(
                 f"conversation {row.conversation_id!r} is stored with agent {row.agent_id!r}; "
@@ -186,14 +192,14 @@ def _begin(database: Database, evaluation_id: UUID, now: datetime, lease: timede
         claim = evaluations.claim(session, evaluation_id, now, now + lease)
         if claim is None:
             return None
-        row = conversations.find(session, claim.conversation_id)
-        turns = conversations.turns(row)
-        in_force = goals_in_force(goals.histories(session, row.project_id, row.agent_id), row.agent_id, row.ended_at)
-        reason = Reason.EMPTY_TRANSCRIPT if is_empty(turns) else None if in_force else Reason.NO_GOAL_IN_FORCE
+        said = conversations.to_judge(session, claim.conversation_id)
+        histories = goals.histories(session, said.project_id, said.agent_id)
+        in_force = goals_in_force(histories, said.agent_id, said.ended_at)
+        reason = Reason.EMPTY_TRANSCRIPT if is_empty(said.turns) else None if in_force else Reason.NO_GOAL_IN_FORCE
         if reason:
             evaluations.finish(session, claim, Status.SKIPPED, now, reason=reason)
             return Status.SKIPPED
-        return Work(claim, turns, row.transcript_digest, in_force)
+        return Work(claim, said.turns, said.transcript_digest, in_force)
 
 
 def _release(

@@ -19,7 +19,7 @@ from goalline.store.evaluations import Claim
 from goalline.telemetry import configure_logs, log
 
 _IDLE_PICKUP_MS = 100
-"""How long an idle worker sleeps between looks at the queue; Dramatiq's default is a second."""
+"""How long an idle worker sleeps between looks at Redis; Dramatiq's default is a second."""
 
 _log = log(__name__)
 
@@ -143,7 +143,7 @@ class _TickWhileWorking(dramatiq.Middleware):
 
 def embedded_worker(parts: Services) -> dramatiq.Worker:
     """Return a worker for this process, to be started and stopped by the caller; its bell must exist already."""
-    return dramatiq.Worker(parts.broker, worker_timeout=_IDLE_PICKUP_MS, worker_threads=parts.settings.embedded_threads)
+    return dramatiq.Worker(parts.broker, worker_threads=parts.settings.embedded_threads)
 
 
 def run(processes: int, threads: int) -> NoReturn:

@@ -83,6 +83,24 @@ def test_filters_by_agent(judged: World) -> None:
     assert '<option value="back-office" selected>' in page
 
 
+def test_a_goal_of_one_agent_is_measured_by_the_conversations_of_that_agent(judged: World) -> None:
+    goal(judged.client(), "Room booked", agent_id="back-office")
+    for name in ("one", "two"):
+        judged.client().post("/v1/conversations", json=delivery(name, agent_id="back-office"))
+        judged.evaluate()
+        judged.judge.fails = Reason.REFUSED
+    page = judged.client().get("/").text
+    coverage = dict(
+        re.findall(r'<span class="name">([^<]+)</span>.*?data-label="Coverage">([^<]+)</td>', page, re.DOTALL)
+    )
+    assert {name: text_of(share) for name, share in coverage.items()} == {
+        "Room booked": "50 %",
+        "Appointment booked": "33 %",
+        "Reminder offered": "67 %",
+    }
+    assert "Room booked" not in judged.client().get("/?agent=front-desk").text
+
+
 def test_filters_by_period_and_interval(judged: World) -> None:
     age_goals(judged)
     judged.client().post("/v1/conversations", json=delivery("old", ended_at=days_ago(40)))
@@ -155,8 +173,8 @@ def test_the_commands_it_shows_work(world: World) -> None:
     page = admin.get("/").text
     for command in re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", page, flags=re.DOTALL):
         shell = command.replace("&#34;", '"').replace("&#39;", "'")
-        now = utc_now().strftime("%Y-%m-%dT%H:%M:59Z")
-        arguments = shlex.split(shell.replace("$(date -u +%Y-%m-%dT%H:%M:59Z)", now))
+        now = utc_now().strftime("%Y-%m-%dT%H:%M:59.999Z")
+        arguments = shlex.split(shell.replace("$(date -u +%Y-%m-%dT%H:%M:59.999Z)", now))
         body = json.loads(arguments[arguments.index("-d") + 1])
         assert admin.post(arguments[1], json=body).is_success, body
     assert world.evaluate() == [Status.SUCCEEDED]

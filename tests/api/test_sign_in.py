@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
+from goalline.api.deps import Caller, caller
 from goalline.api.pages.sign_in import COOKIE
+from goalline.bootstrap import Services
 from goalline.domain.key import Scope
 from goalline.store import projects
 from goalline.worker import utc_now
@@ -83,6 +85,20 @@ def test_a_sign_in_ends_with_the_key_it_was_made_from(world: World) -> None:
     sign_in(browser, world.keys[Scope.READ])
     revoke(world, world.keys[Scope.READ])
     assert browser.get("/", follow_redirects=False).headers["location"] == "/sign-in"
+
+
+def test_a_key_that_is_revoked_while_it_signs_in_leaves_no_sign_in_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found_and_then_revoked(parts: Services, key: str) -> Caller | None:
+        found = caller(parts, key)
+        revoke(world, key)
+        return found
+
+    monkeypatch.setattr("goalline.api.pages.sign_in.caller", found_and_then_revoked)
+    browser = world.browser()
+    assert sign_in(browser, world.keys[Scope.READ]) == (401, None)
+    assert not browser.cookies
 
 
 def test_a_sign_in_lasts_no_longer_than_the_key_it_was_made_from(world: World) -> None:

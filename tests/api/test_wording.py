@@ -49,8 +49,16 @@ def test_every_outcome_and_status_has_a_word() -> None:
 
 
 def run(status: Status, reason: Reason | None = None) -> Evaluation:
-    times = {"created_at": NOON, "due_at": NOON, "ring_at": NOON}
-    return Evaluation(id=uuid4(), conversation_id=uuid4(), number=1, status=status, reason=reason, **times)
+    return Evaluation(
+        id=uuid4(),
+        conversation_id=uuid4(),
+        number=1,
+        status=status,
+        reason=reason,
+        created_at=NOON,
+        due_at=NOON,
+        ring_at=NOON,
+    )
 
 
 def test_an_evaluation_that_waits_says_for_what_and_until_when() -> None:

@@ -115,7 +115,7 @@ def test_the_chart_is_there_for_eyes_and_for_screen_readers(visit: Open) -> None
     page = visit("/")
     chart = page.get_by_role("img", name="Success rate over time")
     expect(chart).to_be_visible()
-    expect(chart.locator("path.line")).to_be_visible()
+    expect(chart.locator("path.band")).to_be_visible()
     page.get_by_text("The same as a table").click()
     expect(page.get_by_role("row", name=re.compile("100 % .* 1 0 0 1")).first).to_be_visible()
 
@@ -151,7 +151,7 @@ def test_no_page_is_wider_than_its_screen(visit: Open, path: str, width: int) ->
 def test_everything_works_without_javascript(visit: Open) -> None:
     page = visit("/", scripts=False)
     expect(page.get_by_role("img", name="Success rate over time")).to_be_visible()
-    page.get_by_label("Period").select_option("7")
+    page.get_by_role("combobox", name="Period").select_option("7")
     page.get_by_role("button", name="Show").click()
     expect(page).to_have_url(re.compile(r"/\?agent=&period=7&interval=$"))
     expect(page.locator("rect.slot")).to_have_count(7)

@@ -122,8 +122,9 @@ def test_what_stays_ungrounded_after_three_calls_fails(endpoint: Endpoint) -> No
     assert (failure.reason, len(endpoint.requests)) == (Reason.UNGROUNDED, 3)
 
 
-def test_what_stays_invalid_after_three_calls_fails(endpoint: Endpoint) -> None:
-    endpoint.answers(completion(UNGROUNDED), completion(UNGROUNDED), completion(INVALID))
+@pytest.mark.parametrize("last", [INVALID, "no JSON"])
+def test_what_stays_invalid_after_three_calls_fails(endpoint: Endpoint, last: str) -> None:
+    endpoint.answers(completion(UNGROUNDED), completion(UNGROUNDED), completion(last))
     failure = failed(endpoint.judge())
     assert (failure.reason, len(endpoint.requests)) == (Reason.INVALID_ANSWER, 3)
 
@@ -212,6 +213,11 @@ def test_the_settings_describe_the_judge(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (judge.model, judge.api_key, judge.base_url) == (Settings().model, "sk-from-the-environment", None)
     assert (judge.concurrency, judge.prices) == (7, Prices((Decimal("0.25"), Decimal("2.00"))))
     assert "sk-" not in repr(judge)
+
+
+def test_a_model_s_name_is_kept_in_a_form_that_every_database_takes(endpoint: Endpoint) -> None:
+    endpoint.answers(completion(model="m\0" * 1000))
+    assert endpoint.judge().judge(GOALS, TURNS).effort.model == "m" * 255
 
 
 def test_an_empty_address_in_the_environment_means_openai_s_own(monkeypatch: pytest.MonkeyPatch) -> None:

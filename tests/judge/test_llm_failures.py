@@ -87,6 +87,20 @@ def test_other_bad_requests_are_not_taken_for_too_long(endpoint: Endpoint, messa
     assert failed(endpoint.judge()).reason is Reason.BAD_REQUEST
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "reason"),
+    [
+        (None, "Could not finish the message because max_tokens or model output limit was reached.", Reason.TRUNCATED),
+        ("json_validate_failed", "Failed to generate JSON. Please adjust your prompt.", Reason.INVALID_ANSWER),
+    ],
+)
+def test_a_bad_answer_that_a_provider_reports_as_a_bad_request_is_named_for_what_it_is(
+    endpoint: Endpoint, code: str | None, message: str, reason: Reason
+) -> None:
+    endpoint.answers(error(400, code, message))
+    assert failed(endpoint.judge()).reason is reason
+
+
 def test_a_content_filter_code_means_the_content_filter(endpoint: Endpoint) -> None:
     endpoint.answers(error(400, "content_filter"))
     assert failed(endpoint.judge()).reason is Reason.CONTENT_FILTER

@@ -4,6 +4,7 @@ import json
 import logging
 import traceback
 from collections.abc import Iterator
+from logging.handlers import BufferingHandler
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import pytest
 from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason
 from goalline.domain.goal import GoalInForce, Kind
 from goalline.domain.transcript import Role, Turn
-from goalline.judge import prompt, provider, reply
+from goalline.judge import hearing, prompt, provider, reply
 from goalline.settings import OutputMode
 from tests.judge import endpoint as scripts
 from tests.judge.endpoint import Answer, Endpoint, completion, error
@@ -113,11 +114,23 @@ def test_a_bug_is_logged_by_its_kind_and_place_alone(
     assert_silent(raised, heard, capsys)
 
 
-def test_loggers_that_come_later_reach_nobody_either(
-    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_thread_keeps_nothing_of_the_conversation_it_judged(endpoint: Endpoint) -> None:
     endpoint.answers(completion())
     endpoint.judge().judge(scripts.GOALS, scripts.TURNS)
-    for library in ("instructor", "openai", "httpx2", "httpcore2"):
-        logging.getLogger(f"{library}.later").error(SECRET)
-    assert SECRET not in f"{caplog.text}{capsys.readouterr()}"
+    with pytest.raises(LookupError):
+        hearing.current()
+
+
+@pytest.mark.parametrize("name", ["instructor", "openai", "httpx2", "httpcore2"])
+def test_a_logger_that_comes_later_reaches_nobody_above_either(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    above = BufferingHandler(capacity=100)
+    monkeypatch.setattr(logging.root, "handlers", [above])
+    endpoint.answers(completion())
+    endpoint.judge().judge(scripts.GOALS, scripts.TURNS)
+    logging.getLogger(f"{name}.later").error(SECRET)
+    logging.getLogger(f"{name}.loud").setLevel(logging.DEBUG)
+    logging.getLogger(f"{name}.loud").debug(SECRET)
+    assert above.buffer == []
+    assert SECRET not in str(capsys.readouterr())

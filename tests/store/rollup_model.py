@@ -1,26 +1,32 @@
 """A life full of changes for conversations and goals, and a recount that shares no code with the store's own."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlmodel import Session
 
 from goalline import pipeline
 from goalline.domain.evaluation import Status
-from goalline.domain.goal import GoalEdit, Kind, goals_in_force
+from goalline.domain.goal import GoalEdit, GoalInForce, Kind, goals_in_force
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.verdict import Outcome, Verdict
-from goalline.store import conversations, evaluations, goals
+from goalline.store import conversations, evaluations, goals, rollups
 from goalline.store.evaluations import Claim
+from goalline.store.goals import CurrentGoal
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation, VerdictRollup
 from goalline.store.tables import Verdict as VerdictRow
-from tests.store.world import BEFORE, HOUR, LEASE, NOW, World, delivery
+from tests.store.world import BEFORE, HOUR, LEASE, NOW, SECOND, World, delivery
 
 AGENTS = st.sampled_from(["ann", "bob"])
 OUTCOMES = st.lists(st.sampled_from(Outcome), min_size=8, max_size=8)
+CALLS = st.sampled_from("abc")
+PICK = st.integers(0, 9)
 ENDS = st.integers(-48, 2).map(lambda hours: NOW + hours * HOUR)
 
 
@@ -57,61 +63,54 @@ class Lives(RuleBasedStateMachine):
     """Everything that can happen to what is counted, in any order; a subclass names the world."""
 
     world: World
-    calls = Bundle("calls")
-    wanted = Bundle("wanted")
-    rung = Bundle("rung")
-    held = Bundle("held")
 
     @initialize()
-    def empty(self) -> None:
+    def begin_with_a_goal(self) -> None:
         self.world.wipe()
         self.now = NOW
         self.names = 0
+        self.thinking: list[tuple[Claim, list[GoalInForce]]] = []
+        self.create_goal(Kind.PRIMARY, None)
 
     def tick(self) -> datetime:
-        self.now += timedelta(seconds=1)
+        self.now += SECOND
         return self.now
 
-    @rule(target=wanted, kind=st.sampled_from(Kind), agent_id=st.none() | AGENTS)
-    def create_goal(self, kind: Kind, agent_id: str | None) -> Any:
+    @rule(kind=st.sampled_from(Kind), agent_id=st.none() | AGENTS)
+    def create_goal(self, kind: Kind, agent_id: str | None) -> None:
         self.names += 1
-        try:
-            return self.world.goal(f"Goal {self.names}", kind, agent_id, at=BEFORE).id
-        except Conflict:
-            return multiple()
+        with suppress(Conflict):
+            self.world.goal(f"Goal {self.names}", kind, agent_id, at=BEFORE)
 
-    @rule(target=rung, conversation_id=st.sampled_from("abc"), words=st.sampled_from("xyz"), agent_id=AGENTS, end=ENDS)
-    def receive(self, conversation_id: str, words: str, agent_id: str, end: datetime) -> Any:
-        try:
-            receipt = pipeline.receive(
-                self.world.database, self.world.project, delivery(conversation_id, words, agent_id, end), self.tick()
-            )
-        except Conflict:
-            return multiple()
-        return receipt.evaluation_id
+    @rule(conversation_id=CALLS, words=st.sampled_from("xyz"), agent_id=AGENTS, end=ENDS)
+    def receive(self, conversation_id: str, words: str, agent_id: str, end: datetime) -> None:
+        received = delivery(conversation_id, words, agent_id, end)
+        with suppress(Conflict):
+            pipeline.receive(self.world.database, self.world.project, received, self.tick())
 
-    @rule(target=rung, conversation_id=st.sampled_from("abc"))
-    def judge_again(self, conversation_id: str) -> Any:
-        try:
-            world = self.world
-            return pipeline.judge_again(world.database, world.project.id, conversation_id, self.tick()).evaluation_id
-        except NotFound:
-            return multiple()
+    @rule(conversation_id=CALLS)
+    def judge_again(self, conversation_id: str) -> None:
+        with suppress(NotFound):
+            pipeline.judge_again(self.world.database, self.world.project.id, conversation_id, self.tick())
 
-    @rule(target=held, evaluation_id=rung)
-    def begin(self, evaluation_id: UUID) -> Any:
+    @rule(which=PICK)
+    def start_to_think(self, which: int) -> None:
+        queued = sorted(row.id for row in self.world.rows(Evaluation) if row.status is Status.QUEUED)
+        if not queued:
+            return
         now = self.tick()
         with self.world.database.transaction() as session:
-            claim = evaluations.claim(session, evaluation_id, now, now + LEASE)
-            if claim is None:
-                return multiple()
-            row = conversations.find(session, claim.conversation_id)
+            claim = evaluations.claim(session, queued[which % len(queued)], now, now + LEASE)
+            assert claim is not None
+            row = conversations.get(session, self.world.project.id, claim.conversation_id)
             histories = goals.histories(session, row.project_id, row.agent_id)
-            return claim, goals_in_force(histories, row.agent_id, row.ended_at)
+            self.thinking.append((claim, goals_in_force(histories, row.agent_id, row.ended_at)))
 
-    @rule(work=consumes(held), outcomes=OUTCOMES)
-    def succeed(self, work: tuple[Claim, list[Any]], outcomes: list[Outcome]) -> None:
-        claim, in_force = work
+    @rule(which=PICK, outcomes=OUTCOMES)
+    def come_to_a_judgement(self, which: int, outcomes: list[Outcome]) -> None:
+        if not self.thinking:
+            return
+        claim, in_force = self.thinking.pop(which % len(self.thinking))
         found = [
             Verdict(goal.goal_id, goal.revision, goal.kind, outcome, "Because.", [])
             for goal, outcome in zip(in_force, outcomes, strict=False)
@@ -121,50 +120,64 @@ class Lives(RuleBasedStateMachine):
             if row and evaluations.finish(session, claim, Status.SUCCEEDED, self.tick()):
                 evaluations.store_verdicts(session, row, claim, found)
 
-    @rule(work=consumes(held))
-    def fail(self, work: tuple[Claim, list[Any]]) -> None:
-        with self.world.database.transaction() as session:
-            evaluations.finish(session, work[0], Status.FAILED, self.tick())
+    @rule(which=PICK, first=OUTCOMES, second=OUTCOMES)
+    def judge_twice(self, which: int, first: list[Outcome], second: list[Outcome]) -> None:
+        for outcomes in (first, second):
+            self.judge_again("abc"[which % 3])
+            self.start_to_think(which)
+            self.come_to_a_judgement(-1, outcomes)
 
-    @rule(target=rung)
-    def sweep_after_every_worker_died(self) -> Any:
+    @rule(which=PICK)
+    def fail_to_judge(self, which: int) -> None:
+        if self.thinking:
+            claim, _ = self.thinking.pop(which % len(self.thinking))
+            with self.world.database.transaction() as session:
+                evaluations.finish(session, claim, Status.FAILED, self.tick())
+
+    @rule()
+    def sweep_up_what_takes_too_long(self) -> None:
         self.now += LEASE
-        return multiple(*pipeline.sweep(self.world.database, self.tick()))
+        pipeline.sweep(self.world.database, self.tick())
 
-    @rule(goal_id=wanted, kind=st.sampled_from(Kind), judged=st.booleans())
-    def edit_goal(self, goal_id: UUID, kind: Kind, judged: bool) -> None:
+    def goal(self, which: int) -> CurrentGoal | None:
+        with self.world.database.reading() as session:
+            there = goals.listed(session, self.world.project.id)
+        return there[which % len(there)] if there else None
+
+    @rule(which=PICK, kind=st.sampled_from(Kind), judged=st.booleans())
+    def edit_goal(self, which: int, kind: Kind, judged: bool) -> None:
+        goal = self.goal(which)
         self.names += 1
         change = GoalEdit(name=f"Goal {self.names}", kind=kind, judged=judged)
         # In the past, so that conversations which have ended see it.
         at = BEFORE + self.names * HOUR
-        try:
+        if goal:
+            with suppress(Conflict), self.world.database.transaction() as session:
+                goals.edit(session, self.world.project.id, goal.id, change, at)
+
+    @rule(which=PICK, act=st.sampled_from([goals.archive, goals.restore]))
+    def archive_or_restore(self, which: int, act: Callable[[Session, UUID, UUID, datetime], object]) -> None:
+        goal = self.goal(which)
+        if goal:
+            with suppress(Conflict), self.world.database.transaction() as session:
+                act(session, self.world.project.id, goal.id, BEFORE + self.names * HOUR)
+
+    @rule(which=PICK)
+    def delete_goal(self, which: int) -> None:
+        goal = self.goal(which)
+        if goal:
             with self.world.database.transaction() as session:
-                goals.edit(session, self.world.project.id, goal_id, change, at)
-        except (Conflict, NotFound):
-            pass
+                goals.remove(session, self.world.project.id, goal.id, goal.name)
 
-    @rule(goal_id=wanted, restore=st.booleans())
-    def archive_or_restore(self, goal_id: UUID, restore: bool) -> None:
-        act = goals.restore if restore else goals.archive
-        try:
-            with self.world.database.transaction() as session:
-                act(session, self.world.project.id, goal_id, self.tick())
-        except (Conflict, NotFound):
-            pass
-
-    @rule(goal_id=consumes(wanted))
-    def delete_goal(self, goal_id: UUID) -> None:
-        with self.world.database.transaction() as session:
-            name = goals.get(session, self.world.project.id, goal_id).name
-            goals.remove(session, self.world.project.id, goal_id, name)
-
-    @rule(conversation_id=st.sampled_from("abc"))
+    @rule(conversation_id=CALLS)
     def delete_conversation(self, conversation_id: str) -> None:
-        try:
-            with self.world.database.transaction() as session:
-                conversations.remove(session, self.world.project.id, conversation_id)
-        except NotFound:
-            pass
+        with suppress(NotFound), self.world.database.transaction() as session:
+            conversations.remove(session, self.world.project.id, conversation_id)
+
+    @rule()
+    def rebuild(self) -> None:
+        with self.world.database.transaction() as session:
+            rollups.rebuild(session)
 
     @invariant()
     def rollups_equal_a_recount(self) -> None:

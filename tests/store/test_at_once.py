@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from goalline.domain.refusal import NotFound
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Outcome, Verdict
 from goalline.store import conversations, goals, rollups
+from goalline.store.tables import Conversation, Evaluation
 from tests.store.rollup_model import recount, stored
 from tests.store.world import BEFORE, EFFORT, HOUR, LEASE, NOW, SECOND, World, at_once, delivery, verdict
 
@@ -136,21 +138,18 @@ class Crowd:
     def now(self) -> datetime:
         return NOW + next(self.seconds) * SECOND
 
-    def evaluate(self, receipt: pipeline.Receipt) -> None:
-        pipeline.evaluate(
-            self.world.database, Dice(), receipt.evaluation_id, self.now, lease=100 * LEASE, give_up_after=HOUR
-        )
+    def evaluate(self, evaluation_id: UUID) -> None:
+        pipeline.evaluate(self.world.database, Dice(), evaluation_id, self.now, lease=100 * LEASE, give_up_after=HOUR)
 
     def deliver(self, number: int) -> None:
         words = random.choice(["Hello there", "Good bye"])
         received = delivery(f"call-{number % 4}", words, agent_id="ann")
-        self.evaluate(pipeline.receive(self.world.database, self.world.project, received, self.now()))
+        self.evaluate(pipeline.receive(self.world.database, self.world.project, received, self.now()).evaluation_id)
 
     def judge_again(self, number: int) -> None:
         with suppress(NotFound):
-            self.evaluate(
-                pipeline.judge_again(self.world.database, self.world.project.id, f"call-{number % 4}", self.now())
-            )
+            project_id, reference = self.world.project.id, f"call-{number % 4}"
+            self.evaluate(pipeline.judge_again(self.world.database, project_id, reference, self.now()).evaluation_id)
 
     def replace_goals(self, number: int) -> None:
         name = f"Goal {number} {threading.get_ident()}"
@@ -183,3 +182,8 @@ def test_a_crowd_gets_in_nobodys_way_and_the_rollups_stay_right(world: World) ->
     at_once(*(lambda act=act: repeat(act) for act in acts))
     assert world.differences() == []
     assert [+part for part in stored(world)] == [+part for part in recount(world)]
+    for evaluation in world.rows(Evaluation):
+        crowd.evaluate(evaluation.id)
+    judged_last = {row.conversation_id: row for row in sorted(world.rows(Evaluation), key=lambda row: row.number)}
+    for row in world.rows(Conversation):
+        assert judged_last[row.id].transcript_digest == row.transcript_digest

@@ -50,7 +50,7 @@ def test_a_conversation_is_read_back_as_it_was_delivered(world: World) -> None:
     assert row.platform_metadata == metadata
     assert (row.started_at, row.ended_at, row.received_at) == (NOW - HOUR, NOW, NOW)
     assert (row.channel, row.contact_id, row.end_reason) == ("phone", "c-1", None)
-    assert conversations.turns(row) == [
+    assert list(conversations.turns(row)) == [
         Turn(role=Role.AGENT, text="Grüezi 👋", at=NOW - MINUTE),
         Turn(role=Role.USER, text="line\nbreak \\ \" '"),
     ]

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from goalline.domain.evaluation import Status
 from goalline.store import projects, rollups
 from goalline.store.database import Database
 from goalline.store.rollups import ConversationPlace
-from goalline.store.tables import Conversation, ConversationRollup, Evaluation, Project, table
+from goalline.store.tables import Conversation, ConversationRollup, Evaluation, GoalPeriod, Project, table
 from tests.store.world import NOW, World, a_project, at_once, day_of
 
 
@@ -105,16 +106,7 @@ def test_another_kind_of_database_is_refused_without_repeating_the_password() ->
 
 def test_a_row_cannot_point_to_one_that_is_not_there(world: World) -> None:
     with pytest.raises(IntegrityError), world.database.transaction() as session:
-        session.execute(
-            sa.insert(table(ConversationRollup)).values(
-                project_id=sa.func.coalesce(None, str(world.project.id)[::-1])
-                if world.database.is_sqlite
-                else sa.func.gen_random_uuid(),
-                day=day_of(world),
-                agent_id="ann",
-                conversations=1,
-            )
-        )
+        session.execute(sa.insert(table(GoalPeriod)).values(goal_id=uuid4(), active_from=NOW))
 
 
 def test_times_come_back_in_utc_to_the_microsecond(world: World) -> None:

@@ -163,6 +163,14 @@ def test_archiving_twice_and_restoring_twice_change_nothing_the_second_time(worl
     assert sorted(periods) == [(BEFORE, NOW), (NOW + HOUR, None)]
 
 
+def test_a_goal_archived_and_restored_in_one_instant_was_never_away(world: World) -> None:
+    goal = world.goal(at=NOW)
+    archived(world, goal)
+    with world.database.transaction() as session:
+        goals.restore(session, world.project.id, goal.id, NOW)
+    assert [(row.active_from, row.active_until) for row in world.rows(GoalPeriod)] == [(NOW, None)]
+
+
 def test_a_clock_that_runs_behind_does_not_turn_history_back(world: World) -> None:
     goal = edited(world, world.goal("Book"), name="Book it", at=NOW)
     edited(world, goal, name="Book it now", at=NOW - HOUR)

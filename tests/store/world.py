@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -83,7 +83,7 @@ class World:
             assert row_id is not None
             evaluations.enqueue(session, row_id, 1, at, at + MINUTE)
             rollups.count_conversations(session, ConversationPlace(self.project.id, day, received.agent_id), 1)
-            return conversations.find(session, row_id)
+            return conversations.get(session, self.project.id, row_id)
 
     def queued(self, row: Conversation, number: int, at: datetime = NOW) -> UUID:
         """Store a further evaluation of a conversation."""
@@ -112,7 +112,7 @@ class World:
 
     def newest(self, row: Conversation) -> Evaluation:
         with self.database.reading() as session:
-            return evaluations.newest(session, conversations.find(session, row.id))
+            return evaluations.newest(session, conversations.get(session, row.project_id, row.id))
 
     def rows(self, kind: type[RowT]) -> list[RowT]:
         """Return every row of a table."""
@@ -154,13 +154,20 @@ def a_project(database: Database, name: str, time_zone: str = "UTC") -> Project:
 def at_once(*tasks: Callable[[], T], seconds: float = 60) -> list[T]:
     """Run tasks in threads that start together; return their results in order, or raise what the first failed with."""
     barrier = threading.Barrier(len(tasks))
+    futures: list[Future[T]] = [Future() for _ in tasks]
 
-    def started(task: Callable[[], T]) -> T:
-        barrier.wait(seconds)
-        return task()
+    def run(task: Callable[[], T], future: Future[T]) -> None:
+        try:
+            barrier.wait(seconds)
+            future.set_result(task())
+        except BaseException as error:
+            future.set_exception(error)
 
-    with ThreadPoolExecutor(len(tasks)) as threads:
-        return [future.result(seconds) for future in [threads.submit(started, task) for task in tasks]]
+    # Threads that nobody waits for: one that hangs fails its test and not the whole run.
+    for task, future in zip(tasks, futures, strict=True):
+        threading.Thread(target=run, args=(task, future), daemon=True).start()
+    wait(futures, seconds)
+    return [future.result(0) for future in futures]
 
 
 def day_of(world: World, at: datetime = NOW) -> date:

@@ -21,6 +21,8 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
         description=_DESCRIPTION,
         max_body_size=parts.settings.max_body_bytes,
         redoc_url=None,
+        # Its log records would carry the texts of exceptions.
+        telemetry={"logs": False},
         responses=problems.documented(401, 403, 422, 503),
     )
     app.state.services, app.state.bell = parts, bell

@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi import Query as QueryParameter
 from pydantic import BaseModel, PlainSerializer
 
 from goalline import pipeline
-from goalline.api.deps import Admin, Ingester, Page, PageQuery, Parts, Reader, Ringer, cut
+from goalline.api.deps import Admin, Ingester, Page, PageQuery, Parts, Reader, Ringer, bell_of, cut, services_of
 from goalline.api.periods import Day, day_in
 from goalline.api.problems import TooLarge, documented
 from goalline.domain.evaluation import Reason, Status
@@ -181,8 +181,10 @@ class ConversationQuery(PageQuery):
 
 
 @router.post("", status_code=202, responses=documented(409, 413))
-def receive(delivery: Delivery, parts: Parts, caller: Ingester, bell: Ringer) -> ReceiptOut:
+def receive(delivery: Delivery, caller: Ingester, request: Request) -> ReceiptOut:
     """Store an ended conversation and queue its evaluation; sending it again changes nothing."""
+    # Asked for as dependencies, these two would cost every webhook a trip to the thread pool each.
+    parts, bell = services_of(request), bell_of(request)
     limits = parts.settings
     too_much = excess(delivery.transcript, limits.max_turns, limits.max_characters)
     if too_much:

@@ -27,8 +27,8 @@ _bearer = HTTPBearer(auto_error=False, description="An API key: `goalline keys c
 class Caller:
     """Who sends a request: a key, and the project that it belongs to."""
 
-    project: Project
     key: ApiKey
+    project: Project
 
 
 def services_of(request: Request) -> Services:
@@ -46,8 +46,8 @@ def bell_of(request: Request) -> Bell:
 def caller(parts: Services, key: str) -> Caller | None:
     """Return who holds a key, or None where it is unknown, revoked or expired."""
     with parts.database.reading() as session:
-        found = projects.find_key(session, key, utc_now())
-        return Caller(projects.get(session, found.project_id), found) if found else None
+        found = projects.holder(session, key, utc_now())
+    return Caller(*found) if found else None
 
 
 def _needing(scope: Scope) -> Callable[..., Caller]:

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +14,6 @@ from goalline.domain.key import Scope
 from goalline.settings import Settings
 from goalline.store import projects, schema
 from goalline.store.database import Database, DatabaseUnavailable
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]
@@ -42,7 +39,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 
 
 @contextmanager
-def application(settings: Settings) -> Iterator["FastAPI"]:
+def application(settings: Settings) -> Iterator[Any]:
     """Give the API and the pages; while they are in use, an embedded worker judges, unless Redis takes its place."""
     from goalline.api.app import create_app
     from goalline.worker import Bell, embedded_worker

@@ -1,15 +1,15 @@
 """Goals, their wordings over time, and which of them apply to a conversation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from goalline.domain.text import Line, Text
+from goalline.domain.text import Line, Paragraph
 
 
 class Kind(StrEnum):
@@ -26,16 +26,13 @@ class State(StrEnum):
     ARCHIVED = "archived"
 
 
-Description = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000)]
-
-
 class GoalDraft(BaseModel):
     """A goal as an admin writes it; `agent_id` None makes it apply to every agent of the project."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Line
-    description: Description
+    description: Paragraph
     kind: Kind
     agent_id: Line | None = None
     judged: bool = True
@@ -47,7 +44,7 @@ class GoalEdit(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Line | None = None
-    description: Description | None = None
+    description: Paragraph | None = None
     kind: Kind | None = None
     judged: bool | None = None
 
@@ -91,8 +88,8 @@ class GoalHistory:
 
     goal_id: UUID
     agent_id: str | None
-    revisions: Sequence[Wording]
-    periods: Sequence[Period]
+    revisions: list[Wording]
+    periods: list[Period]
 
     def wording_at(self, at: datetime) -> Wording | None:
         """Return the revision in force at `at`, or None where the goal was archived or did not exist."""

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, StringConstraints
 _LINE_BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
-_WORD = re.compile(r"[^\W_]+")
 
 
 def _refuse_unstorable(text: str) -> str:
@@ -32,6 +31,11 @@ Line = Annotated[
 ]
 """A name or an id: one line of 1 to 255 characters without control characters."""
 
+Paragraph = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000), AfterValidator(_refuse_unstorable)
+]
+"""A description: 1 to 4,000 characters, line breaks allowed."""
+
 
 def storable(text: str) -> str:
     """Return `text` without the characters that a database would refuse (NUL, lone surrogates)."""
@@ -46,10 +50,44 @@ def fold_lines(text: str) -> str:
 def words(text: str) -> str:
     """Return the words of `text` joined by single spaces, without case, punctuation and odd white space.
 
-    Compatibility forms are unified first (Unicode NFKC), so that full-width digits, ligatures and
-    typographic variants compare equal to their plain forms.
+    Compatibility forms are unified (Unicode NFKC), so that full-width digits, ligatures and typographic variants
+    compare equal to their plain forms. In scripts that put no spaces between words, each character is a word.
     """
-    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(folded.translate(_WORDS).split())
+
+
+class _Words(dict[int, str]):
+    """Maps characters to themselves where they make up words, else to a space or to nothing; grows as it is used."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        kind = unicodedata.category(character)
+        if any(code in block for block in _VARIATIONS) or (kind == "Cf" and character != "\u200b"):
+            mapped = ""
+        elif kind[0] not in "LMN":
+            mapped = " "
+        else:
+            mapped = f" {character} " if any(code in block for block in _UNSPACED) else character
+        self[code] = mapped
+        return mapped
+
+
+_WORDS = _Words()
+_VARIATIONS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+# Thai and Lao, Myanmar, Khmer; kana; Han characters, their radicals and extensions.
+_UNSPACED = (
+    range(0x0E00, 0x0F00),
+    range(0x1000, 0x10A0),
+    range(0x1780, 0x1800),
+    range(0x2E80, 0x2FE0),
+    range(0x3040, 0x3100),
+    range(0x31F0, 0x3200),
+    range(0x3400, 0x4DC0),
+    range(0x4E00, 0xA000),
+    range(0xF900, 0xFB00),
+    range(0x20000, 0x40000),
+)
 
 
 def quotes(quote: str, text: str) -> bool:

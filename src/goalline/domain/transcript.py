@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,6 +15,7 @@ from goalline.domain.text import Line, Text
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
 _METADATA_BYTES = 16_384
 _METADATA_DEPTH = 8
 
@@ -29,7 +31,7 @@ class Role(StrEnum):
 
 def _only_strings(value: object) -> object:
     # A bare number would be read as seconds or milliseconds by guesswork.
-    if isinstance(value, str | datetime):
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.match(value)):
         return value
     raise ValueError("must be an RFC 3339 time with zone, such as 2026-11-21T09:30:00Z")
 

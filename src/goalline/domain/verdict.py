@@ -1,5 +1,6 @@
 """Verdicts, and the rule that they rest on words which were really said."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from goalline.domain.goal import Kind
 from goalline.domain.text import quotes, storable
 from goalline.domain.transcript import Turn
 
+_KEY = re.compile(r"g[0-9]{1,4}")
 _Said = Annotated[str, AfterValidator(storable)]
 
 
@@ -85,14 +87,16 @@ def ungrounded(reply: Reply, turns: Sequence[Turn]) -> list[str]:
     """
     faults = []
     for verdict in reply.verdicts:
+        # A key that a model made up may be anybody's words.
+        goal = f"goal {verdict.goal}" if _KEY.fullmatch(verdict.goal) else "a goal"
         if verdict.outcome is not Outcome.NOT_ACHIEVED and not verdict.evidence:
-            faults.append(f"goal {verdict.goal} is {verdict.outcome} without evidence; quote the turn that shows it")
+            faults.append(f"{goal} is {verdict.outcome} without evidence; quote the turn that shows it")
         for item in verdict.evidence:
             if not 1 <= item.turn <= len(turns):
-                faults.append(f"goal {verdict.goal} quotes turn {item.turn}; turns run from 1 to {len(turns)}")
+                faults.append(f"{goal} quotes turn {item.turn}; turns run from 1 to {len(turns)}")
             elif not quotes(item.quote, turns[item.turn - 1].text):
                 faults.append(
-                    f"goal {verdict.goal} quotes turn {item.turn} with words that do not stand in it; "
+                    f"{goal} quotes turn {item.turn} with words that do not stand in it; "
                     "copy them word for word from that one turn"
                 )
     return faults

@@ -26,19 +26,26 @@ _STATUS_OF_CODE = {
     "content_filter": 400,
 }
 
-# Providers agree on the status of these errors and on little else, so their words decide.
-_TOO_LONG = re.compile(
-    r"context.?(length|window|size|limit)|maximum (context|prompt|model) length|reduce the length"
-    r"|(prompt|input|request)( is)? too (long|large)|too many (input |prompt )?tokens|too large for model"
-    r"|(token count|input length|(input|prompt) tokens|prompt length)[^.]{0,80}exceed",
-    re.IGNORECASE,
-)
-_TOO_LONG_FOR_THE_RATE = re.compile(r"request too large", re.IGNORECASE)
-_FILTERED = re.compile(
-    r"content.?filter|responsible.?ai|content.management.policy|content.policy|usage policy|moderation|flagged"
-    r"|data_inspection_failed",
-    re.IGNORECASE,
-)
+# Providers agree on the status of these errors and on little else: where the words match, they decide.
+_WORDS: list[tuple[set[int], str, Reason]] = [
+    (
+        {400, 413, 422},
+        r"context.?(length|window|size|limit)|maximum (context|prompt|model) length|reduce the length"
+        r"|(prompt|input|request)( is)? too (long|large)|too many (input |prompt )?tokens|too large for model"
+        r"|(token count|input length|(input|prompt) tokens|prompt length)[^.]{0,80}exceed",
+        Reason.TOO_LONG,
+    ),
+    # More than a whole minute's allowance: no waiting makes it fit.
+    ({429}, r"request too large", Reason.TOO_LONG),
+    (
+        {400, 403, 422},
+        r"content.?filter|responsible.?ai|content.management.policy|content.policy|usage policy|moderation|flagged"
+        r"|data_inspection_failed",
+        Reason.CONTENT_FILTER,
+    ),
+    ({400}, r"output limit was reached", Reason.TRUNCATED),
+    ({400}, r"json_validate_failed|tool_use_failed", Reason.INVALID_ANSWER),
+]
 _UNPAID = re.compile(r"insufficient.(quota|balance|credit)|billing.?(hard.?limit|not.?active)", re.IGNORECASE)
 
 
@@ -58,12 +65,9 @@ class Failure(Exception):
 
 def of_status(status: int | None, words: str, retry_after: float | None = None) -> Failure:
     """Return the failure for an HTTP status (None where there was none) and the words of the error's body."""
-    if (status in (400, 413, 422) and _TOO_LONG.search(words)) or (
-        status == 429 and _TOO_LONG_FOR_THE_RATE.search(words)
-    ):
-        return Failure(Reason.TOO_LONG)
-    if status in (400, 403, 422) and _FILTERED.search(words):
-        return Failure(Reason.CONTENT_FILTER)
+    for statuses, pattern, reason in _WORDS:
+        if status in statuses and re.search(pattern, words, re.IGNORECASE):
+            return Failure(reason)
     if status == 402 or (status in (403, 429) and _UNPAID.search(words)):
         # Seconds will not fill an account, but its owner may, while the evaluation is kept.
         return Failure(Reason.UNAVAILABLE, retry_after=retry_after)

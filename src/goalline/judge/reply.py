@@ -41,8 +41,8 @@ class Asker:
     ) -> None:
         self._complete = complete
         self._mode = _MODES[mode]
-        # instructor's own `patch` would prepare and inspect everything anew for each call, which doubles its time.
-        # Everything but the messages is the same for all calls; what a mode puts around those is kept as frames.
+        # instructor's `patch` would prepare and inspect all of this anew for each call, which doubles its share of
+        # the time. Only the messages differ between calls; what a mode puts around those is kept as frames.
         slots = [{"role": role, "content": _SLOT} for role in ("system", "user")]
         _, request = handle_response_model(CheckedReply, mode=self._mode, messages=slots, model=model, **options)
         self._frames = [message["content"].split(_SLOT) for message in request.pop("messages")]

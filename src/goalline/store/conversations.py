@@ -8,24 +8,65 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, delete, exists, update
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, bindparam, delete, exists, update
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from goalline.domain import transcript
 from goalline.domain.calendar import local_day
 from goalline.domain.evaluation import Status
 from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
 from goalline.domain.refusal import NotFound
-from goalline.domain.transcript import Delivery
+from goalline.domain.text import storable
+from goalline.domain.transcript import Delivery, Turn
 from goalline.domain.verdict import Outcome
 from goalline.store import goals, rollups
-from goalline.store.database import upsert
+from goalline.store.database import Upsert, run
 from goalline.store.rollups import ConversationPlace, VerdictPlace
 from goalline.store.tables import Conversation, Evaluation, GoalRevision, Verdict, table
 
+_TURNS = TypeAdapter(tuple[Turn, ...])
 _WITHOUT_TRANSCRIPT = defer(Conversation.transcript, raiseload=True)  # type: ignore[arg-type]
+
+_columns = table(Conversation).c
+_INSERT_ONCE = Upsert(
+    table(Conversation),
+    # RETURNING and not the row count: psycopg reports -1 rows for an insert that met a conflict.
+    lambda statement: statement.on_conflict_do_nothing(index_elements=["project_id", "conversation_id"]).returning(
+        _columns.id
+    ),
+)
+_TO_JUDGE = sa.select(
+    _columns.project_id, _columns.agent_id, _columns.ended_at, _columns.transcript, _columns.transcript_digest
+).where(_columns.id == bindparam("row_id"))
+_LOCK = (
+    sa.select(_columns.id, _columns.project_id, _columns.day, _columns.agent_id, _columns.evaluations)
+    .where(_columns.id == bindparam("row_id"))
+    .with_for_update()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ToJudge:
+    """What a judge needs of a conversation."""
+
+    project_id: UUID
+    agent_id: str
+    ended_at: datetime
+    turns: Sequence[Turn]
+    transcript_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A conversation that this transaction holds: where it is counted, and the number of its newest evaluation."""
+
+    id: UUID
+    project_id: UUID
+    day: date
+    agent_id: str
+    evaluations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,35 +97,31 @@ def insert_once(
 
     An end in the future is stored as `now`, the time of receipt.
     """
-    statement = upsert(session, table(Conversation)).values(
-        id=uuid4(),
-        project_id=project_id,
-        conversation_id=delivery.conversation_id,
-        agent_id=delivery.agent_id,
-        contact_id=delivery.contact_id,
-        channel=delivery.channel,
-        started_at=delivery.started_at,
-        ended_at=min(delivery.ended_at, now),
-        received_at=now,
-        day=day,
-        end_reason=delivery.end_reason,
-        platform_metadata=delivery.metadata,
-        transcript=as_stored(delivery),
-        transcript_digest=digest,
-        evaluations=0,
-    )
-    # RETURNING and not the row count: psycopg reports -1 rows for an insert that met a conflict.
-    row_id: UUID | None = session.execute(
-        statement.on_conflict_do_nothing(index_elements=["project_id", "conversation_id"]).returning(
-            col(Conversation.id)
-        )
-    ).scalar()
+    row = {
+        "id": uuid4(),
+        "project_id": project_id,
+        "conversation_id": delivery.conversation_id,
+        "agent_id": delivery.agent_id,
+        "contact_id": delivery.contact_id,
+        "channel": delivery.channel,
+        "started_at": delivery.started_at,
+        "ended_at": min(delivery.ended_at, now),
+        "received_at": now,
+        "day": day,
+        "end_reason": delivery.end_reason,
+        "platform_metadata": delivery.metadata,
+        "transcript": as_stored(delivery),
+        "transcript_digest": digest,
+        "evaluations": 1,
+    }
+    row_id: UUID | None = _INSERT_ONCE.run(session, row).scalar()
     return row_id
 
 
 def as_stored(delivery: Delivery) -> list[dict[str, Any]]:
     """Return a delivery's transcript as it is stored: JSON objects without empty members."""
-    return [turn.model_dump(mode="json", exclude_none=True) for turn in delivery.transcript]
+    stored: list[dict[str, Any]] = _TURNS.dump_python(delivery.transcript, mode="json", exclude_none=True)
+    return stored
 
 
 def replace_transcript(session: Session, row: Conversation, delivery: Delivery, digest: str) -> None:
@@ -110,6 +147,8 @@ def get(session: Session, project_id: UUID, reference: str | UUID, *, lock: bool
     Raises:
         NotFound: the project has no such conversation.
     """
+    if storable(str(reference)) != str(reference):
+        raise NotFound("there is no conversation of that id; it has characters that no id has")
     columns = col(Conversation.conversation_id) == str(reference)
     with suppress(ValueError):
         columns |= col(Conversation.id) == UUID(str(reference))
@@ -121,20 +160,21 @@ def get(session: Session, project_id: UUID, reference: str | UUID, *, lock: bool
     return next((row for row in found if row.conversation_id == str(reference)), found[0])
 
 
-def find(session: Session, row_id: UUID) -> Conversation:
-    """Return the conversation of an evaluation that is there."""
-    return session.exec(select(Conversation).where(Conversation.id == row_id)).one()
+def to_judge(session: Session, row_id: UUID) -> ToJudge:
+    """Return what a judge needs of the conversation of an evaluation that is there."""
+    project_id, agent_id, ended_at, stored, digest = run(session, _TO_JUDGE, row_id=row_id).one()
+    return ToJudge(project_id, agent_id, ended_at, _TURNS.validate_python(stored), digest)
 
 
-def lock(session: Session, row_id: UUID) -> Conversation | None:
-    """Hold a conversation until the end of the transaction and return it without its transcript; None if deleted."""
-    query = select(Conversation).where(Conversation.id == row_id).options(_WITHOUT_TRANSCRIPT)
-    return session.exec(query.with_for_update()).first()
+def lock(session: Session, row_id: UUID) -> Locked | None:
+    """Hold a conversation until the end of the transaction; None where it was deleted."""
+    row = run(session, _LOCK, row_id=row_id).first()
+    return Locked(*row) if row else None
 
 
-def turns(row: Conversation) -> list[transcript.Turn]:
+def turns(row: Conversation) -> list[Turn]:
     """Return the turns of a stored transcript."""
-    return [transcript.Turn.model_validate(turn) for turn in row.transcript]
+    return list(_TURNS.validate_python(row.transcript))
 
 
 def page(
@@ -214,14 +254,14 @@ def remove(session: Session, project_id: UUID, reference: str | UUID) -> None:
     rollups.count_conversations(session, ConversationPlace(project_id, row.day, row.agent_id), -1)
 
 
-def counted_goals(session: Session, row: Conversation) -> set[UUID]:
+def counted_goals(session: Session, row: Conversation | Locked) -> set[UUID]:
     """Return the goals for which a verdict of this conversation is counted."""
     return set(
         session.exec(select(Verdict.goal_id).where(Verdict.conversation_id == row.id, col(Verdict.counted))).all()
     )
 
 
-def take_back_verdicts(session: Session, row: Conversation) -> None:
+def take_back_verdicts(session: Session, row: Conversation | Locked) -> None:
     """Take the counted verdicts of a locked conversation out of the rates; the rows stay."""
     verdict = table(Verdict)
     counted = session.execute(

@@ -1,17 +1,18 @@
 """Opens the database and hands out transactions, on SQLite and on PostgreSQL."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from pydantic_core import from_json, to_json
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-__all__ = ["Database", "DatabaseUnavailable", "Session", "upsert"]
+__all__ = ["Database", "DatabaseUnavailable", "Session", "Upsert", "run"]
 
 
 class DatabaseUnavailable(Exception):
@@ -32,17 +33,23 @@ class Database:
             ValueError: the URL names another kind of database, or SQLite in memory.
         """
         parsed = make_url(url)
+        options = {
+            "pool_size": pool_size,
+            "max_overflow": 0,
+            # The values of a statement are transcripts: they do not belong into errors.
+            "hide_parameters": True,
+            "json_serializer": _to_json,
+            "json_deserializer": from_json,
+        }
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             if parsed.database in (None, "", ":memory:"):
                 raise ValueError("SQLite needs a file, as threads share it: write sqlite:///goalline.db")
-            self.engine = create_engine(parsed, pool_size=pool_size, max_overflow=0, hide_parameters=True)
+            self.engine = create_engine(parsed, **options)
             _tame_sqlite(self.engine)
         elif parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            self.engine = create_engine(
-                parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, hide_parameters=True
-            )
+            self.engine = create_engine(parsed, pool_pre_ping=True, **options)
         else:
             raise ValueError(
                 f"GOALLINE_DATABASE_URL must start with sqlite:// or postgresql://, not {parsed.drivername}"
@@ -73,11 +80,20 @@ class Database:
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """Give a connection in a writing transaction, for changes of the schema."""
-        with self._writer, self._writing.begin() as connection:
+        with _translating(), self._writer, self._writing.connect() as connection:
+            driver: Any = connection.connection.driver_connection
             if self.is_sqlite:
-                # Tables are rebuilt to be altered; meanwhile nothing may cascade from the old to the new ones.
-                connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-            yield connection
+                # Tables are rebuilt to be altered; dropping the old one must not delete what refers to it. This has
+                # to be said before the transaction begins.
+                driver.execute("PRAGMA foreign_keys=OFF")
+            try:
+                with connection.begin():
+                    yield connection
+                    if self.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                        raise DatabaseUnavailable("rows refer to rows that are not there; nothing was changed")
+            finally:
+                if self.is_sqlite:
+                    driver.execute("PRAGMA foreign_keys=ON")
 
     def close(self) -> None:
         """Close all connections that are not in use."""
@@ -96,11 +112,30 @@ def _translating() -> Iterator[None]:
         raise DatabaseUnavailable(type(getattr(error, "orig", None) or error).__name__) from None
 
 
-def upsert(session: Session, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """Return an INSERT into `table` that can take an ON CONFLICT clause on this session's database."""
-    if session.get_bind().dialect.name == "sqlite":
-        return sqlite.insert(table)
-    return postgresql.insert(table)
+class Upsert:
+    """An INSERT with an ON CONFLICT clause, written once for both databases, each of which has its own."""
+
+    def __init__(self, table: Table, clause: Callable[[Any], Executable]) -> None:
+        """Build the statement: `clause` adds ON CONFLICT, and RETURNING if wanted, to an INSERT into `table`."""
+        self._statements = {"sqlite": clause(sqlite.insert(table)), "postgresql": clause(postgresql.insert(table))}
+
+    def run(self, session: Session, rows: dict[str, Any] | list[dict[str, Any]]) -> Any:
+        """Insert one row or several."""
+        connection = session.connection()
+        return connection.execute(self._statements[connection.dialect.name], rows)
+
+
+def run(session: Session, statement: Executable, values: dict[str, Any] | None = None, /, **more: Any) -> Any:
+    """Run a statement that was built once, with the values of its parameters.
+
+    Building a statement costs more than running it, and a session's own machinery about as much: what every single
+    conversation passes through goes this way.
+    """
+    return session.connection().execute(statement, {**(values or {}), **more})
+
+
+def _to_json(value: Any) -> str:
+    return to_json(value).decode()
 
 
 def _tame_sqlite(engine: Engine) -> None:

@@ -1,23 +1,80 @@
 """Evaluations: queued, claimed under a lease, completed once, and found again when they were lost."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Update, func, insert, update
+from sqlalchemy import ColumnElement, String, bindparam, func, insert, or_, update
 from sqlmodel import Session, col, select
 
-from goalline.domain.evaluation import Effort, Reason, Status
+from goalline.domain.evaluation import Effort, Reason, Status, Usage
 from goalline.domain.rates import Counts
 from goalline.domain.verdict import Verdict
 from goalline.store import conversations, goals, rollups
+from goalline.store.conversations import Locked
+from goalline.store.database import run
 from goalline.store.rollups import VerdictPlace
 from goalline.store.tables import Conversation, Evaluation, table
 from goalline.store.tables import Verdict as VerdictRow
 
 _evaluation = table(Evaluation)
+_ENQUEUE = insert(_evaluation)
+_INSERT_VERDICTS = insert(table(VerdictRow))
+_CLAIM = (
+    update(_evaluation)
+    .where(
+        _evaluation.c.id == bindparam("evaluation_id"),
+        _evaluation.c.status == Status.QUEUED,
+        # A fresh one is due whatever the time: the clock of the server that queued it may run a little ahead.
+        or_(_evaluation.c.attempts == 0, _evaluation.c.due_at <= bindparam("now")),
+    )
+    .values(status=Status.RUNNING, attempts=_evaluation.c.attempts + 1, ring_at=bindparam("lease_until"))
+    .returning(
+        _evaluation.c.id,
+        _evaluation.c.conversation_id,
+        _evaluation.c.number,
+        _evaluation.c.attempts,
+        _evaluation.c.created_at,
+    )
+)
+
+# The number of attempts is the fence: whoever claims the row after us has a higher one.
+_OWNED = update(_evaluation).where(
+    _evaluation.c.id == bindparam("evaluation_id"),
+    _evaluation.c.status == Status.RUNNING,
+    _evaluation.c.attempts == bindparam("held_attempts"),
+)
+_RENEW = _OWNED.values(ring_at=bindparam("lease_until"))
+
+
+def _plus(name: str) -> ColumnElement[Any]:
+    # What is unknown adds nothing; what was never known stays unknown.
+    column = _evaluation.c[name]
+    more = bindparam(f"more_{name}", type_=column.type)
+    return func.coalesce(column + more, column, more)
+
+
+_SPENT = {
+    "model": func.coalesce(bindparam("used_model", type_=String), _evaluation.c.model),
+    "prompt_digest": func.coalesce(bindparam("used_prompt", type_=String), _evaluation.c.prompt_digest),
+    **{name: _plus(name) for name in ("calls", "prompt_tokens", "completion_tokens", "cost")},
+}
+_RELEASE = _OWNED.values(
+    status=bindparam("new_status"),
+    reason=bindparam("new_reason"),
+    due_at=bindparam("new_due_at"),
+    ring_at=bindparam("new_due_at"),
+    **_SPENT,
+).returning(_evaluation.c.id)
+_FINISH = _OWNED.values(
+    status=bindparam("new_status"),
+    reason=bindparam("new_reason"),
+    finished_at=bindparam("now"),
+    transcript_digest=bindparam("digest"),
+    **_SPENT,
+).returning(_evaluation.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +83,7 @@ class Claim:
 
     evaluation_id: UUID
     conversation_id: UUID
+    number: int
     attempts: int
     created_at: datetime
 
@@ -33,24 +91,25 @@ class Claim:
 def enqueue(session: Session, conversation_id: UUID, number: int, now: datetime, ring_again_at: datetime) -> UUID:
     """Store the `number`-th evaluation of a conversation as queued, due at once, and return its id.
 
-    Whoever commits this rings the bell; should nobody have heard it by `ring_again_at`, the sweep rings again.
-
-    The conversation is either new in this transaction or locked by it.
+    Whoever commits this rings the bell; should nobody have heard it by `ring_again_at`, the sweep rings again. The
+    conversation is either new in this transaction or locked by it.
     """
-    evaluation_id = uuid4()
-    session.execute(
-        insert(_evaluation).values(
-            id=evaluation_id,
-            conversation_id=conversation_id,
-            number=number,
-            status=Status.QUEUED,
-            created_at=now,
-            due_at=now,
-            ring_at=ring_again_at,
-        )
-    )
-    conversation = table(Conversation)
-    session.execute(update(conversation).where(conversation.c.id == conversation_id).values(evaluations=number))
+    row: dict[str, Any] = {
+        "id": uuid4(),
+        "conversation_id": conversation_id,
+        "number": number,
+        "status": Status.QUEUED,
+        "created_at": now,
+        "due_at": now,
+        "ring_at": ring_again_at,
+        "attempts": 0,
+        "calls": 0,
+    }
+    run(session, _ENQUEUE, row)
+    if number > 1:
+        conversation = table(Conversation)
+        session.execute(update(conversation).where(conversation.c.id == conversation_id).values(evaluations=number))
+    evaluation_id: UUID = row["id"]
     return evaluation_id
 
 
@@ -84,40 +143,34 @@ def statuses(session: Session, rows: Sequence[Conversation]) -> dict[UUID, Evalu
 def waiting(session: Session, conversation_id: UUID) -> UUID | None:
     """Return the evaluation that will judge the conversation as it is stored when this transaction commits.
 
-    That is one still queued. Its row is held until then: a worker that claims it next reads what is committed.
+    That is the newest one still queued; a delay that a failing LLM brought upon it ends. Its row is held until the
+    commit: a worker that claims it next reads what is committed.
     """
-    evaluation_id: UUID | None = session.execute(
+    queued = session.execute(
         update(_evaluation)
         .where(_evaluation.c.conversation_id == conversation_id, _evaluation.c.status == Status.QUEUED)
-        .values(status=Status.QUEUED)
-        .returning(_evaluation.c.id)
-    ).scalar()
-    return evaluation_id
+        .values(due_at=_evaluation.c.created_at)
+        .returning(_evaluation.c.number, _evaluation.c.id)
+    ).all()
+    return max(queued)[1] if queued else None
 
 
 def claim(session: Session, evaluation_id: UUID, now: datetime, lease_until: datetime) -> Claim | None:
     """Take a queued evaluation that is due, or return None where somebody else has it or it has ended."""
-    row = session.execute(
-        update(_evaluation)
-        .where(_evaluation.c.id == evaluation_id, _evaluation.c.status == Status.QUEUED, _evaluation.c.due_at <= now)
-        .values(status=Status.RUNNING, attempts=_evaluation.c.attempts + 1, ring_at=lease_until)
-        .returning(_evaluation.c.id, _evaluation.c.conversation_id, _evaluation.c.attempts, _evaluation.c.created_at)
-    ).first()
+    row = run(session, _CLAIM, evaluation_id=evaluation_id, now=now, lease_until=lease_until).first()
     return Claim(*row) if row else None
 
 
 def renew(session: Session, claims: Sequence[Claim], lease_until: datetime) -> None:
     """Prolong the leases of claims that are still valid."""
     for held in sorted(claims, key=lambda held: held.evaluation_id):
-        session.execute(_owned(held).values(ring_at=lease_until))
+        run(session, _RENEW, _fence(held), lease_until=lease_until)
 
 
 def release(session: Session, held: Claim, due_at: datetime, reason: Reason, effort: Effort) -> bool:
     """Hand an evaluation back to the queue until `due_at`; return False where the claim was lost."""
-    statement = _owned(held).values(
-        status=Status.QUEUED, due_at=due_at, ring_at=due_at, reason=reason, **_added(effort)
-    )
-    return session.execute(statement.returning(_evaluation.c.id)).first() is not None
+    values = {"new_status": Status.QUEUED, "new_reason": reason, "new_due_at": due_at}
+    return run(session, _RELEASE, values | _fence(held) | _spent(effort)).first() is not None
 
 
 def finish(
@@ -131,40 +184,28 @@ def finish(
     transcript_digest: str | None = None,
 ) -> bool:
     """End an evaluation in a terminal state; return False where the claim was lost and nothing may be stored."""
-    statement = _owned(held).values(
-        status=status,
-        reason=reason,
-        finished_at=now,
-        transcript_digest=transcript_digest,
-        **(_added(effort) if effort else {}),
-    )
-    return session.execute(statement.returning(_evaluation.c.id)).first() is not None
+    values = {"new_status": status, "new_reason": reason, "now": now, "digest": transcript_digest}
+    return run(session, _FINISH, values | _fence(held) | _spent(effort)).first() is not None
 
 
-def store_verdicts(session: Session, row: Conversation, held: Claim, verdicts: Sequence[Verdict]) -> None:
+def store_verdicts(session: Session, row: Locked, held: Claim, verdicts: Sequence[Verdict]) -> None:
     """Store the verdicts of an evaluation of a locked conversation, and count them in place of older ones.
 
     Where a newer evaluation has succeeded first, its verdicts go on counting and these are stored beside them.
     Verdicts for goals that were deleted meanwhile are dropped.
     """
-    newest_success = session.execute(
-        select(func.max(_evaluation.c.number)).where(
-            _evaluation.c.conversation_id == row.id, _evaluation.c.status == Status.SUCCEEDED
-        )
-    ).scalar()
-    own_number = session.execute(select(_evaluation.c.number).where(_evaluation.c.id == held.evaluation_id)).scalar()
-    counted = newest_success == own_number
+    counted = row.evaluations == held.number or _newest_success(session, row.id) == held.number
     judged = {verdict.goal_id for verdict in verdicts}
     # Goals are locked before verdicts and rollups, by everybody: see goals.remove.
-    older = conversations.counted_goals(session, row) if own_number != 1 else set()
+    older = conversations.counted_goals(session, row) if held.number > 1 else set()
     existing = goals.lock_existing(session, sorted(judged | older))
     if counted and older:
         conversations.take_back_verdicts(session, row)
     kept = [verdict for verdict in verdicts if verdict.goal_id in existing]
     if not kept:
         return
-    session.execute(
-        insert(table(VerdictRow)),
+    session.connection().execute(
+        _INSERT_VERDICTS,
         [
             {
                 "id": uuid4(),
@@ -228,17 +269,26 @@ def recover(session: Session, now: datetime, ring_again_at: datetime, limit: int
     return ids
 
 
-def _owned(held: Claim) -> Update:
-    # The number of attempts is the fence: whoever claims the row after us has a higher one.
-    return update(_evaluation).where(
-        _evaluation.c.id == held.evaluation_id,
-        _evaluation.c.status == Status.RUNNING,
-        _evaluation.c.attempts == held.attempts,
-    )
+def _newest_success(session: Session, conversation_id: UUID) -> int | None:
+    number: int | None = session.execute(
+        select(func.max(_evaluation.c.number)).where(
+            _evaluation.c.conversation_id == conversation_id, _evaluation.c.status == Status.SUCCEEDED
+        )
+    ).scalar()
+    return number
 
 
-def _added(effort: Effort) -> dict[str, Any]:
-    columns, usage = _evaluation.c, asdict(effort.usage)
-    sums = {name: func.coalesce(columns[name], 0) + usage[name] for name in usage if usage[name] is not None}
-    cost = {} if effort.cost is None else {"cost": func.coalesce(columns.cost, 0) + effort.cost}
-    return {"model": effort.model, "prompt_digest": effort.prompt_digest, **sums, **cost}
+def _fence(held: Claim) -> dict[str, Any]:
+    return {"evaluation_id": held.evaluation_id, "held_attempts": held.attempts}
+
+
+def _spent(effort: Effort | None) -> dict[str, Any]:
+    usage = effort.usage if effort else Usage()
+    return {
+        "used_model": effort and effort.model,
+        "used_prompt": effort and effort.prompt_digest,
+        "more_calls": usage.calls,
+        "more_prompt_tokens": usage.prompt_tokens,
+        "more_completion_tokens": usage.completion_tokens,
+        "more_cost": effort and effort.cost,
+    }

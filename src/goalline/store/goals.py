@@ -2,18 +2,52 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from sqlalchemy import Select, delete, func, insert, update
+from sqlalchemy import Select, bindparam, delete, func, insert, update
 from sqlmodel import Session, col, select
 
 from goalline.domain.goal import GoalDraft, GoalEdit, GoalHistory, Kind, Period, State, Wording
 from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.store import projects, rollups
+from goalline.store.database import run
 from goalline.store.tables import Goal, GoalPeriod, GoalRevision, table
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+_goal, _revision, _period = table(Goal).c, table(GoalRevision).c, table(GoalPeriod).c
+_OF_AGENT = (_goal.project_id == bindparam("project_id")) & (
+    _goal.agent_id.is_(None) | (_goal.agent_id == bindparam("agent_id"))
+)
+_WORDINGS = (
+    sa.select(
+        _goal.id,
+        _goal.agent_id,
+        _revision.number,
+        _revision.name,
+        _revision.description,
+        _revision.kind,
+        _revision.judged,
+        _revision.in_force_from,
+    )
+    .join_from(table(Goal), table(GoalRevision))
+    .where(_OF_AGENT)
+    .order_by(_goal.created_at, _goal.id, _revision.number)
+)
+_PERIODS = (
+    sa.select(_period.goal_id, _period.active_from, _period.active_until)
+    .join_from(table(Goal), table(GoalPeriod))
+    .where(_OF_AGENT)
+)
+_LOCK_EXISTING = (
+    sa.select(_goal.id)
+    .where(_goal.id.in_(bindparam("goal_ids", expanding=True)))
+    .order_by(_goal.id)
+    .with_for_update(read=True, key_share=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +79,7 @@ def create(session: Session, project_id: UUID, draft: GoalDraft, now: datetime) 
     projects.lock(session, project_id)
     if draft.kind is Kind.PRIMARY:
         _refuse_second_primary(session, project_id, draft.agent_id)
-    goal_id = uuid4()
+    now, goal_id = max(now, _last_change(session, project_id)), uuid4()
     session.execute(
         insert(table(Goal)).values(
             id=goal_id, project_id=project_id, agent_id=draft.agent_id, kind=draft.kind, revision=1, created_at=now
@@ -123,7 +157,7 @@ def edit(session: Session, project_id: UUID, goal_id: UUID, change: GoalEdit, no
         return goal
     if new["kind"] is Kind.PRIMARY and goal.state is State.ACTIVE:
         _refuse_second_primary(session, project_id, goal.agent_id, besides=goal_id)
-    now = max(now, _last_change(session, goal_id))
+    now = max(now, _last_change(session, project_id))
     session.execute(
         insert(table(GoalRevision)).values(goal_id=goal_id, number=goal.revision + 1, in_force_from=now, **new)
     )
@@ -141,7 +175,7 @@ def archive(session: Session, project_id: UUID, goal_id: UUID, now: datetime) ->
     """
     projects.lock(session, project_id)
     if get(session, project_id, goal_id).state is State.ACTIVE:
-        now = max(now, _last_change(session, goal_id))
+        now = max(now, _last_change(session, project_id))
         session.execute(
             update(table(GoalPeriod))
             .where(col(GoalPeriod.goal_id) == goal_id, col(GoalPeriod.active_until).is_(None))
@@ -163,7 +197,7 @@ def restore(session: Session, project_id: UUID, goal_id: UUID, now: datetime) ->
     if goal.state is State.ARCHIVED:
         if goal.kind is Kind.PRIMARY:
             _refuse_second_primary(session, project_id, goal.agent_id)
-        now = max(now, _last_change(session, goal_id))
+        now = max(now, _last_change(session, project_id))
         # A goal restored in the very instant it was archived was never away: its old period goes on.
         reopened = session.execute(
             update(table(GoalPeriod))
@@ -196,28 +230,20 @@ def remove(session: Session, project_id: UUID, goal_id: UUID, confirm: str | Non
 
 def lock_existing(session: Session, goal_ids: Sequence[UUID]) -> set[UUID]:
     """Return those of the goals that exist, and keep them from being deleted until the transaction ends."""
-    return set(
-        session.exec(
-            select(Goal.id).where(col(Goal.id).in_(goal_ids)).order_by(col(Goal.id)).with_for_update(key_share=True)
-        )
-    )
+    return set(run(session, _LOCK_EXISTING, goal_ids=goal_ids).scalars())
 
 
 def histories(session: Session, project_id: UUID, agent_id: str) -> list[GoalHistory]:
     """Return what decides which goals apply to an agent's conversations, oldest goal first."""
-    goals = session.execute(
-        select(Goal.id, Goal.agent_id)
-        .where(Goal.project_id == project_id, (col(Goal.agent_id).is_(None)) | (col(Goal.agent_id) == agent_id))
-        .order_by(col(Goal.created_at), col(Goal.id))
-    ).all()
-    wordings: dict[UUID, list[Wording]] = {goal_id: [] for goal_id, _ in goals}
-    periods: dict[UUID, list[Period]] = {goal_id: [] for goal_id, _ in goals}
-    revision, period = table(GoalRevision), table(GoalPeriod)
-    for goal_id, *wording in session.execute(revision.select().where(revision.c.goal_id.in_(wordings))):
-        wordings[goal_id].append(Wording(*wording))
-    for goal_id, *bounds in session.execute(period.select().where(period.c.goal_id.in_(periods))):
-        periods[goal_id].append(Period(*bounds))
-    return [GoalHistory(goal_id, agent, wordings[goal_id], periods[goal_id]) for goal_id, agent in goals]
+    whose = {"project_id": project_id, "agent_id": agent_id}
+    periods: dict[UUID, list[Period]] = {}
+    for goal_id, *bounds in run(session, _PERIODS, whose):
+        periods.setdefault(goal_id, []).append(Period(*bounds))
+    found: dict[UUID, GoalHistory] = {}
+    for goal_id, agent, *wording in run(session, _WORDINGS, whose):
+        history = found.setdefault(goal_id, GoalHistory(goal_id, agent, [], periods.get(goal_id, [])))
+        history.revisions.append(Wording(*wording))
+    return list(found.values())
 
 
 def _current(project_id: UUID) -> Select[*tuple[Any, ...]]:
@@ -252,12 +278,14 @@ def _refuse_second_primary(
             )
 
 
-def _last_change(session: Session, goal_id: UUID) -> datetime:
-    # Clocks of two servers differ a little. History must not run backwards for it.
-    revision, period = table(GoalRevision).c, table(GoalPeriod).c
-    worded = session.execute(select(func.max(revision.in_force_from)).where(revision.goal_id == goal_id)).scalar_one()
-    opened, closed = session.execute(
-        select(func.max(period.active_from), func.max(period.active_until)).where(period.goal_id == goal_id)
+def _last_change(session: Session, project_id: UUID) -> datetime:
+    # Clocks of two servers differ a little. The goals' history must not run backwards for it: what was archived
+    # before this goal was made must not have been active beside it.
+    times = session.execute(
+        select(func.max(_revision.in_force_from), func.max(_period.active_from), func.max(_period.active_until))
+        .select_from(table(Goal))
+        .join(table(GoalRevision))
+        .join(table(GoalPeriod), _period.goal_id == _goal.id)
+        .where(_goal.project_id == project_id)
     ).one()
-    latest: datetime = max(time for time in (worded, opened, closed) if time)
-    return latest
+    return max((time for time in times if time), default=_EVER)

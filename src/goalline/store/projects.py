@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session, col, select
 
 from goalline.domain import key as keys
 from goalline.domain.key import Scope
 from goalline.domain.refusal import Conflict, NotFound
-from goalline.store.database import upsert
+from goalline.store.database import Upsert
 from goalline.store.tables import ApiKey, Project, table
 
 _LETTERS = string.ascii_letters + string.digits
+_MAKE_ONCE = Upsert(table(Project), lambda statement: statement.on_conflict_do_nothing(index_elements=["name"]))
+_HOLDER = select(ApiKey, Project).join(Project).where(col(ApiKey.prefix) == bindparam("prefix"))
 
 
 def create(session: Session, name: str, time_zone: str, now: datetime) -> Project:
@@ -38,11 +40,7 @@ def first(session: Session, time_zone: str, now: datetime) -> Project:
     if found:
         return found[0]
     # Two servers may start at the same moment: one of them makes it, the other finds it made.
-    session.execute(
-        upsert(session, table(Project))
-        .values(id=uuid4(), name="default", time_zone=time_zone, created_at=now)
-        .on_conflict_do_nothing(index_elements=["name"])
-    )
+    _MAKE_ONCE.run(session, {"id": uuid4(), "name": "default", "time_zone": time_zone, "created_at": now})
     return every(session)[0]
 
 
@@ -81,7 +79,7 @@ def named(session: Session, name: str | None) -> Project:
 
 def lock(session: Session, project_id: UUID) -> Project:
     """Hold the project until the end of the transaction, so that its goals change one at a time."""
-    return session.exec(select(Project).where(Project.id == project_id).with_for_update()).one()
+    return session.exec(select(Project).where(Project.id == project_id).with_for_update(key_share=True)).one()
 
 
 def create_key(
@@ -118,15 +116,21 @@ def has_keys(session: Session) -> bool:
     return session.exec(select(ApiKey.id).limit(1)).first() is not None
 
 
+def holder(session: Session, key: str, now: datetime) -> tuple[ApiKey, Project] | None:
+    """Return the stored key that `key` is, with its project; None where it is unknown, wrong, revoked or expired."""
+    prefix = keys.prefix_of(key)
+    found = session.exec(_HOLDER, params={"prefix": prefix}).first() if prefix else None
+    if found is None:
+        return None
+    stored, project = found
+    over = stored.revoked_at or (stored.expires_at and stored.expires_at <= now)
+    return None if over or not keys.matches(key, stored.digest) else (stored, project)
+
+
 def find_key(session: Session, key: str, now: datetime) -> ApiKey | None:
     """Return the stored key that `key` is, or None where it is unknown, wrong, revoked or expired."""
-    prefix = keys.prefix_of(key)
-    if prefix is None:
-        return None
-    found = session.exec(select(ApiKey).where(ApiKey.prefix == prefix)).first()
-    if found is None or not keys.matches(key, found.digest) or found.revoked_at:
-        return None
-    return None if found.expires_at and found.expires_at <= now else found
+    found = holder(session, key, now)
+    return found[0] if found else None
 
 
 def keys_of(session: Session, project_id: UUID) -> Sequence[ApiKey]:

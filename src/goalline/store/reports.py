@@ -15,6 +15,8 @@ from goalline.domain.rates import Counts
 from goalline.store.tables import ConversationRollup, VerdictRollup, table
 
 _verdicts, _conversations = table(VerdictRollup), table(ConversationRollup)
+# What was counted and taken off again leaves rows of zeros behind.
+_SOMETHING = func.sum(_verdicts.c.achieved + _verdicts.c.partial + _verdicts.c.not_achieved) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,10 @@ def daily(session: Session, project_id: UUID, wanted: RateFilter) -> dict[date, 
     """Return the tally of each day on which anything happened, in order."""
     tallies: dict[date, Tally] = {}
     for day, *sums in session.execute(
-        select(_verdicts.c.day, *_sums()).where(*_verdict_conditions(project_id, wanted)).group_by(_verdicts.c.day)
+        select(_verdicts.c.day, *_sums())
+        .where(*_verdict_conditions(project_id, wanted))
+        .group_by(_verdicts.c.day)
+        .having(_SOMETHING)
     ):
         tallies[day] = Tally(Counts(*map(int, sums)))
     columns = _conversations.c
@@ -52,6 +57,7 @@ def daily(session: Session, project_id: UUID, wanted: RateFilter) -> dict[date, 
         select(columns.day, func.sum(columns.conversations))
         .where(*_place_conditions(_conversations, project_id, wanted))
         .group_by(columns.day)
+        .having(func.sum(columns.conversations) > 0)
     ):
         tallies[day] = tallies.get(day, Tally()) + Tally(conversations=int(number))
     return dict(sorted(tallies.items()))
@@ -71,6 +77,7 @@ def by_goal(session: Session, project_id: UUID, wanted: RateFilter) -> dict[UUID
         select(_verdicts.c.goal_id, *_sums())
         .where(*_verdict_conditions(project_id, wanted))
         .group_by(_verdicts.c.goal_id)
+        .having(_SOMETHING)
     )
     return {goal_id: Counts(*map(int, sums)) for goal_id, *sums in rows}
 
@@ -82,6 +89,7 @@ def conversations_by_agent(session: Session, project_id: UUID, wanted: RateFilte
         select(columns.agent_id, func.sum(columns.conversations))
         .where(*_place_conditions(_conversations, project_id, wanted))
         .group_by(columns.agent_id)
+        .having(func.sum(columns.conversations) > 0)
     )
     return {agent_id: int(number) for agent_id, number in rows}
 

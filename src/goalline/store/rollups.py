@@ -2,21 +2,35 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import Table, delete, func, select, text
 from sqlmodel import Session
 
 from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
 from goalline.domain.verdict import Outcome
-from goalline.store.database import upsert
+from goalline.store.database import Upsert
 from goalline.store.tables import Conversation, ConversationRollup, Verdict, VerdictRollup, table
 
 _verdicts, _conversations = table(VerdictRollup), table(ConversationRollup)
+
+
+def _adding(table: Table, *columns: str) -> Upsert:
+    return Upsert(
+        table,
+        lambda statement: statement.on_conflict_do_update(
+            index_elements=table.primary_key,
+            set_={name: table.c[name] + statement.excluded[name] for name in columns},
+        ),
+    )
+
+
+_COUNT_VERDICTS = _adding(_verdicts, "achieved", "partial", "not_achieved")
+_COUNT_CONVERSATIONS = _adding(_conversations, "conversations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +68,15 @@ def count_verdicts(session: Session, changes: Iterable[tuple[VerdictPlace, Count
     sums: dict[VerdictPlace, Counts] = {}
     for place, counts in changes:
         sums[place] = sums.get(place, Counts()) + counts
-    rows = [asdict(place) | asdict(counts) for place, counts in sums.items() if counts != Counts()]
     # One order for everybody: two transactions that count the same goals cannot wait for each other in a ring.
-    rows.sort(key=lambda row: (row["project_id"], row["day"], row["agent_id"], row["goal_id"], row["revision"]))
+    rows = [_row(place) | _row(sums[place]) for place in sorted(sums, key=_order) if sums[place] != Counts()]
     if rows:
-        statement = upsert(session, _verdicts)
-        added = {name: _verdicts.c[name] + statement.excluded[name] for name in Counts.__dataclass_fields__}
-        session.execute(statement.on_conflict_do_update(index_elements=_verdicts.primary_key, set_=added), rows)
+        _COUNT_VERDICTS.run(session, rows)
 
 
 def count_conversations(session: Session, place: ConversationPlace, change: int) -> None:
     """Add to (or take off) the number of conversations."""
-    statement = upsert(session, _conversations).values(**asdict(place), conversations=change)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=_conversations.primary_key,
-            set_={"conversations": _conversations.c.conversations + statement.excluded.conversations},
-        )
-    )
+    _COUNT_CONVERSATIONS.run(session, _row(place) | {"conversations": change})
 
 
 def forget_goal(session: Session, goal_id: UUID) -> None:
@@ -90,7 +95,8 @@ def rebuild(session: Session) -> int:
     """Replace all rollups by a recount and return how many rows that made."""
     if session.get_bind().dialect.name == "postgresql":
         # Whoever is counting finishes first, whoever wants to count waits: so nothing is counted twice or lost.
-        session.execute(text(f"LOCK TABLE {_conversations.name}, {_verdicts.name} IN EXCLUSIVE MODE"))
+        # Verdicts before conversations, as conversations.remove has it.
+        session.execute(text(f"LOCK TABLE {_verdicts.name}, {_conversations.name} IN EXCLUSIVE MODE"))
     session.execute(delete(_verdicts))
     session.execute(delete(_conversations))
     verdicts, conversations = _recounted_verdicts(session), _recounted_conversations(session)
@@ -98,6 +104,15 @@ def rebuild(session: Session) -> int:
     for place, number in conversations.items():
         count_conversations(session, place, number)
     return len(verdicts) + len(conversations)
+
+
+def _row(value: VerdictPlace | ConversationPlace | Counts) -> dict[str, Any]:
+    # dataclasses.asdict copies deeply and takes ten times as long.
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+def _order(place: VerdictPlace) -> tuple[Any, ...]:
+    return place.project_id, place.day, place.agent_id, place.goal_id, place.revision
 
 
 def _compare(stored: Mapping[Any, Any], recounted: Mapping[Any, Any], nothing: Any) -> Iterator[Difference]:

@@ -65,8 +65,8 @@ def segments(text: str, quotes: Iterable[tuple[int, str]]) -> list[Segment]:
 
 def _with_punctuation(quote: str, text: str, start: int, end: int) -> Span:
     """Widen a span to the signs around it that the quote has as well, such as a currency or a full stop."""
-    signs = [place for place, letter in enumerate(quote) if letter.isalnum()]
-    before, after = quote[: signs[0]], quote[signs[-1] + 1 :]
+    lettered = [place for place, letter in enumerate(quote) if words(letter)] or [0]
+    before, after = quote[: lettered[0]], quote[lettered[-1] + 1 :]
     while before and start and text[start - 1] == before[-1] and not before[-1].isspace():
         start, before = start - 1, before[:-1]
     while after and text[end : end + 1] == after[0] and not after[0].isspace():

@@ -61,7 +61,7 @@ def _visitor(request: Request, parts: Parts) -> Visitor:
     if parts.settings.dashboard_open:
         return Visitor(_first_project(parts), uninvited=True)
     query = f"?{request.url.query}" if request.url.query else ""
-    raise SignInNeeded(f"{quote(request.url.path)}{query}")
+    raise SignInNeeded(f"{request.url.path}{query}")
 
 
 Visit = Annotated[Visitor, Depends(_visitor)]

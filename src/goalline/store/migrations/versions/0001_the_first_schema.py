@@ -72,7 +72,6 @@ def upgrade() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("agent_id", sa.String(), nullable=False),
         sa.Column("conversations", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_conversation_rollup_project_id")),
         sa.PrimaryKeyConstraint("project_id", "day", "agent_id", name=op.f("pk_conversation_rollup")),
     )
     op.create_table(
@@ -163,8 +162,6 @@ def upgrade() -> None:
         sa.Column("achieved", sa.Integer(), nullable=False),
         sa.Column("partial", sa.Integer(), nullable=False),
         sa.Column("not_achieved", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["goal_id"], ["goal.id"], name=op.f("fk_verdict_rollup_goal_id")),
-        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_verdict_rollup_project_id")),
         sa.PrimaryKeyConstraint("project_id", "day", "agent_id", "goal_id", "revision", name=op.f("pk_verdict_rollup")),
     )
     with op.batch_alter_table("verdict_rollup", schema=None) as batch_op:
