@@ -96,6 +96,15 @@ def working(settings: Mapping[str, str], folder: Path, *options: str) -> Iterato
         yield process
 
 
+def descendants(parent: int) -> list[int]:
+    """Return the ids of all processes below one (Linux only)."""
+    found = []
+    for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            found += [child, *descendants(child)]
+    return found
+
+
 def first_key(printed: str) -> str:
     """Return the admin key that the first start printed."""
     found = re.search(r"gl_\S+", printed)

@@ -41,6 +41,13 @@ def test_words_are_found_in_their_full_width_form() -> None:
     assert found("room 42", "Ｒｏｏｍ　４２ is free") == "Ｒｏｏｍ　４２"
 
 
+def test_the_mark_is_narrow_where_no_space_stands_around_the_quote() -> None:
+    assert found("booked", '("booked")/cancelled') == "booked"
+    assert found("部屋を", "はい、部屋を予約しました") == "部屋を"
+    assert found("e\u0301te\u0301", "(\u00c9T\u00c9)...") == "\u00c9T\u00c9"
+    assert found("각", "(\u1100\u1161\u11a8)") == "\u1100\u1161\u11a8"
+
+
 def test_overlapping_quotes_of_two_goals_share_a_piece() -> None:
     assert segments("one two three four", [(0, "one two three"), (1, "two three four")]) == [
         Segment("one ", (0,), ()),

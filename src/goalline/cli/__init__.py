@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from goalline import __version__
-from goalline.cli import demo, judge, keys, projects, rollups, serve
+from goalline.cli import demo, judging, keys, projects, rollups, serve
 
 app = typer.Typer(
     name="goalline",
@@ -38,7 +38,7 @@ app.command()(serve.worker)
 app.command()(serve.migrate)
 app.command("stand-in")(serve.stand_in)
 app.command()(demo.demo)
-app.command()(judge.judge)
+app.command()(judging.judge)
 app.add_typer(keys.app, name="keys")
 app.add_typer(projects.app, name="projects")
 app.add_typer(rollups.app, name="rollups")

@@ -1,15 +1,16 @@
 """Finds quoted words in the text they were quoted from, and cuts the text where marks begin and end."""
 
 import re
-import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
+from goalline.domain.text import quotes as stands_in
 from goalline.domain.text import words
 
-# The words as `goalline.domain.text.words` sees them, but with their places.
-_WORD = re.compile(r"[^\W_]+")
+# What counts as a word is left to the domain; that ASCII white space always ends one is all that is known here.
+_PIECE = re.compile(r"[^ \t\n\r\f\v]+")
 
 Span = tuple[int, int]
 
@@ -29,14 +30,10 @@ def locate(quote: str, text: str) -> Span | None:
     It finds exactly what `goalline.domain.text.quotes` accepts: case, white space, punctuation and compatibility
     forms may differ.
     """
-    sought = words(quote)
-    placed = _placed_words(text)
-    said = "".join(f" {word}" for word, _ in placed) + " "
-    at = said.find(f" {sought} ") if sought else -1
-    if at < 0:
+    if not stands_in(quote, text):
         return None
-    first = said.count(" ", 0, at)
-    return _with_punctuation(quote, text, placed[first][1][0], placed[first + sought.count(" ")][1][1])
+    # Should a rule about words ever reach across white space, too wide a mark beats none.
+    return next((span for span in _guesses(quote, text) if stands_in(quote, text[slice(*span)])), (0, len(text)))
 
 
 def segments(text: str, quotes: Iterable[tuple[int, str]]) -> list[Segment]:
@@ -63,17 +60,6 @@ def segments(text: str, quotes: Iterable[tuple[int, str]]) -> list[Segment]:
     ]
 
 
-def _with_punctuation(quote: str, text: str, start: int, end: int) -> Span:
-    """Widen a span to the signs around it that the quote has as well, such as a currency or a full stop."""
-    lettered = [place for place, letter in enumerate(quote) if words(letter)] or [0]
-    before, after = quote[: lettered[0]], quote[lettered[-1] + 1 :]
-    while before and start and text[start - 1] == before[-1] and not before[-1].isspace():
-        start, before = start - 1, before[:-1]
-    while after and text[end : end + 1] == after[0] and not after[0].isspace():
-        end, after = end + 1, after[1:]
-    return start, end
-
-
 def _merged(spans: Sequence[Span]) -> list[Span]:
     merged: list[Span] = []
     for start, end in sorted(spans):
@@ -84,41 +70,41 @@ def _merged(spans: Sequence[Span]) -> list[Span]:
     return merged
 
 
-def _placed_words(text: str) -> list[tuple[str, Span]]:
-    folded, origins = [], []
-    for form, span in _normalised(text):
-        letters = form.casefold()
-        folded.append(letters)
-        origins.extend([span] * len(letters))
-    return [
-        (match.group(), (origins[match.start()][0], origins[match.end() - 1][1]))
-        for match in _WORD.finditer("".join(folded))
-    ]
+def _guesses(quote: str, text: str) -> Iterable[Span]:
+    pieces = [(match.group(), match.start(), words(match.group()).split()) for match in _PIECE.finditer(text)]
+    placed = [(number, place) for number, (_, _, said) in enumerate(pieces) for place in range(len(said))]
+    sought = words(quote)
+    said = "".join(f" {word}" for _, _, said in pieces for word in said) + " "
+    at = said.find(f" {sought} ")
+    if at < 0:
+        return
+    first = said.count(" ", 0, at)
+    (head, place), (tail, last) = placed[first], placed[first + sought.count(" ")]
+    start = pieces[head][1] + _front(pieces[head][0], pieces[head][2][place:])
+    end = pieces[tail][1] + _back(pieces[tail][0], pieces[tail][2][: last + 1])
+    yield _with_signs(quote, text, start, end)
+    yield pieces[head][1], pieces[tail][1] + len(pieces[tail][0])
 
 
-def _normalised(text: str) -> list[tuple[str, Span]]:
-    """Return the NFKC form of `text` in pieces, each with the place it comes from."""
-    pieces: list[tuple[str, Span]] = []
-    start = 0
-    for end in range(1, len(text) + 1):
-        if end == len(text) or _breaks(text, start, end):
-            pieces.append((_nfkc(text[start:end]), (start, end)))
-            start = end
-    whole = _nfkc(text)
-    # Should Unicode ever join what was cut here, the whole text is one piece: marked too widely beats not at all.
-    return pieces if "".join(form for form, _ in pieces) == whole else [(whole, (0, len(text)))]
+def _front(piece: str, said: Sequence[str]) -> int:
+    """Return how much can be cut off the front of `piece` so that it still ends with the words `said`."""
+    return bisect_left(range(1, len(piece)), True, key=lambda cut: words(piece[cut:]).split()[-len(said) :] != said)
 
 
-def _breaks(text: str, start: int, at: int) -> bool:
-    """Tell whether what stands from `at` on never joins with text[start:at]."""
-    letter = text[at]
-    if letter.isascii():
-        return True
-    if unicodedata.combining(unicodedata.normalize("NFKD", letter)[0]):
-        return False
-    # Some letters, such as those of a Hangul syllable, join without being combining marks.
-    return _nfkc(text[start : at + 1]) == _nfkc(text[start:at]) + _nfkc(letter)
+def _back(piece: str, said: Sequence[str]) -> int:
+    """Return how much of `piece` it takes to begin with the words `said`."""
+    return bisect_left(range(len(piece)), True, key=lambda cut: words(piece[:cut]).split()[: len(said)] == said)
 
 
-def _nfkc(text: str) -> str:
-    return unicodedata.normalize("NFKC", text)
+def _with_signs(quote: str, text: str, start: int, end: int) -> Span:
+    """Widen a span to the signs around it that the quote has as well, such as a currency or a full stop."""
+    before, after = list(takewhile(_is_sign, quote)), list(takewhile(_is_sign, reversed(quote)))
+    while before and start and text[start - 1] == before[-1]:
+        start, before = start - 1, before[:-1]
+    while after and text[end : end + 1] == after[-1]:
+        end, after = end + 1, after[:-1]
+    return start, end
+
+
+def _is_sign(letter: str) -> bool:
+    return not letter.isspace() and not words(letter)
