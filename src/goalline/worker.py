@@ -36,15 +36,16 @@ class Bell:
         """Declare the actor on the broker; it runs wherever a Dramatiq worker serves that broker."""
         self._parts = parts
         self._leases = _Leases()
+        self.ticker = Ticker(parts, self, self._leases)
         self._actor = dramatiq.Actor(
-            self._evaluate,
+            self.answer,
             broker=parts.broker,
             actor_name="evaluate",
             queue_name="evaluations",
             priority=0,
             options={},
         )
-        parts.broker.add_middleware(_TickWhileWorking(_Ticker(parts, self, self._leases)))
+        parts.broker.add_middleware(_TickWhileWorking(self.ticker))
 
     def ring(self, evaluation_ids: Iterable[UUID]) -> None:
         """Ask for evaluations to be run; a broker that cannot be reached is left to the sweep."""
@@ -55,7 +56,8 @@ class Bell:
                 _log.warning("bell_not_heard", evaluation_id=str(evaluation_id), error=type(error).__name__)
                 return
 
-    def _evaluate(self, evaluation_id: str) -> None:
+    def answer(self, evaluation_id: str) -> None:
+        """Run one evaluation, if it is still there to be run; never raises."""
         settings = self._parts.settings
         try:
             status = pipeline.evaluate(
@@ -96,20 +98,21 @@ class _Leases:
             return list(self._claims)
 
 
-class _Ticker(threading.Thread):
+class Ticker(threading.Thread):
     """Every few seconds renews the leases of this process and rings for what was lost."""
 
-    def __init__(self, parts: Services, bell: Bell, leases: _Leases) -> None:
+    def __init__(self, parts: Services, bell: Bell, leases: "_Leases") -> None:
         super().__init__(name="goalline-ticker", daemon=True)
         self._parts, self._bell, self._leases = parts, bell, leases
         self._stopping = threading.Event()
 
     def run(self) -> None:
+        """Tick until `stop` is called."""
         # The in-process bell forgets with its process: at the start every queued row is rung for.
         forgotten = self._parts.embedded
         while True:
             try:
-                self._tick(forgotten)
+                self.tick(forgotten=forgotten)
                 forgotten = False
             except Exception as error:
                 _log.warning("tick_failed", error=type(error).__name__)
@@ -117,9 +120,11 @@ class _Ticker(threading.Thread):
                 return
 
     def stop(self) -> None:
+        """End after the present tick."""
         self._stopping.set()
 
-    def _tick(self, forgotten: bool) -> None:
+    def tick(self, *, forgotten: bool) -> None:
+        """Renew and sweep once; with `forgotten` ring for everything queued."""
         held = self._leases.held()
         if held:
             lease_until = utc_now() + timedelta(seconds=self._parts.settings.lease_seconds)
@@ -131,7 +136,7 @@ class _Ticker(threading.Thread):
 class _TickWhileWorking(dramatiq.Middleware):
     """Lets the ticker live as long as the worker does."""
 
-    def __init__(self, ticker: _Ticker) -> None:
+    def __init__(self, ticker: Ticker) -> None:
         self._ticker = ticker
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002

@@ -1,0 +1,210 @@
+"""The bell and the ticker: messages carry ids only, leases are renewed, what was lost is rung for again."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import time_machine
+from dramatiq import Broker, Message, Worker
+from dramatiq.brokers.stub import StubBroker
+
+from goalline import bootstrap, pipeline, worker
+from goalline.bootstrap import Services
+from goalline.domain.evaluation import Effort, Judgement, Status, Usage
+from goalline.domain.goal import GoalDraft, GoalInForce, Kind
+from goalline.domain.transcript import Delivery, Turn
+from goalline.domain.verdict import Evidence, Outcome, Verdict
+from goalline.settings import Settings
+from goalline.store import goals, projects, schema
+from goalline.store.database import Database
+from goalline.store.tables import Evaluation, Project
+from goalline.worker import Bell, embedded_worker
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+SECRET = "xylophone"
+
+
+class QuotingJudge:
+    """A judge that finds everything achieved, after doing whatever `meanwhile` says."""
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.meanwhile = meanwhile
+
+    def judge(self, goals: Sequence[GoalInForce], turns: Sequence[Turn]) -> Judgement:
+        self.meanwhile()
+        evidence = [Evidence(turn=1, quote=turns[0].text)]
+        verdicts = [
+            Verdict(goal.goal_id, goal.revision, goal.kind, Outcome.ACHIEVED, "It is said.", evidence) for goal in goals
+        ]
+        return Judgement(verdicts, Effort("a-model", "a-prompt", Usage(1)))
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Services]:
+    database = Database(f"sqlite:///{tmp_path}/goalline.db")
+    schema.migrate(database)
+    yield Services(Settings(), database, QuotingJudge(), StubBroker(middleware=[]))
+    database.close()
+
+
+@pytest.fixture
+def project(parts: Services) -> Project:
+    with parts.database.transaction() as session:
+        made = projects.create(session, "default", "UTC", NOW)
+        goals.create(session, made.id, GoalDraft(name="A", description="B", kind=Kind.PRIMARY), NOW)
+    return made
+
+
+def received(parts: Services, project: Project, at: datetime = NOW) -> UUID:
+    turns = [{"role": "user", "text": f"I play the {SECRET}."}]
+    body: dict[str, Any] = {"conversation_id": uuid4().hex, "agent_id": "a", "ended_at": at, "transcript": turns}
+    return pipeline.receive(parts.database, project, Delivery.model_validate(body), at).evaluation_id
+
+
+def evaluation(parts: Services, evaluation_id: UUID) -> Evaluation:
+    with parts.database.reading() as session:
+        return session.get_one(Evaluation, evaluation_id)
+
+
+def rung(broker: Broker) -> list[Message[Any]]:
+    assert isinstance(broker, StubBroker)
+    queue = broker.queues["evaluations"]
+    return [Message.decode(queue.get_nowait()) for _ in range(queue.qsize())]
+
+
+def tick(bell: Bell, *, first: bool = False) -> None:
+    bell.ticker.tick(forgotten=first)
+
+
+def test_a_message_carries_the_id_and_nothing_of_the_conversation(parts: Services, project: Project) -> None:
+    evaluation_id = received(parts, project)
+    Bell(parts).ring([evaluation_id])
+    (message,) = rung(parts.broker)
+    assert message.args == (str(evaluation_id),)
+    assert SECRET not in json.dumps(message.asdict())
+
+
+def test_a_worker_answers_the_bell(parts: Services, project: Project) -> None:
+    bell = Bell(parts)
+    evaluation_id = received(parts, project, datetime.now(UTC))
+    working = embedded_worker(parts)
+    working.start()
+    try:
+        bell.ring([evaluation_id])
+        join(parts.broker, working)
+    finally:
+        working.stop()
+    assert evaluation(parts, evaluation_id).status is Status.SUCCEEDED
+
+
+def join(broker: Broker, working: Worker) -> None:
+    broker.join("evaluations", timeout=30_000)
+    working.join()
+
+
+def test_at_its_start_the_in_process_bell_rings_for_all_that_is_queued(parts: Services, project: Project) -> None:
+    ids = {received(parts, project) for _ in range(3)}
+    bell = Bell(parts)
+    with time_machine.travel(NOW + timedelta(seconds=1), tick=False):
+        tick(bell, first=True)
+    assert {UUID(message.args[0]) for message in rung(parts.broker)} == ids
+
+
+def test_later_it_leaves_alone_what_was_just_rung_for(parts: Services, project: Project) -> None:
+    received(parts, project)
+    bell = Bell(parts)
+    with time_machine.travel(NOW + timedelta(seconds=1), tick=False):
+        tick(bell)
+    assert rung(parts.broker) == []
+
+
+def test_what_nobody_heard_is_rung_for_again(parts: Services, project: Project) -> None:
+    evaluation_id = received(parts, project)
+    bell = Bell(parts)
+    with time_machine.travel(NOW + pipeline.RING_AGAIN_AFTER, tick=False):
+        tick(bell)
+    assert [message.args for message in rung(parts.broker)] == [(str(evaluation_id),)]
+
+
+def test_the_lease_of_a_long_judgement_is_renewed(parts: Services, project: Project) -> None:
+    lease = timedelta(seconds=parts.settings.lease_seconds)
+    with time_machine.travel(NOW, tick=False) as clock:
+        evaluation_id = received(parts, project)
+        seen: list[datetime] = []
+
+        def think_long() -> None:
+            for _ in range(5):
+                clock.shift(lease * 0.7)
+                tick(bell)
+                seen.append(evaluation(parts, evaluation_id).ring_at)
+
+        long = replace(parts, judge=QuotingJudge(think_long), broker=StubBroker(middleware=[]))
+        bell = Bell(long)
+        bell.answer(str(evaluation_id))
+        assert seen == [NOW + lease * 0.7 * n + lease for n in range(1, 6)]
+    row = evaluation(parts, evaluation_id)
+    assert (row.status, row.attempts) == (Status.SUCCEEDED, 1)
+    assert rung(long.broker) == []
+
+
+def test_when_a_judgement_has_ended_its_lease_is_not_renewed_any_more(parts: Services, project: Project) -> None:
+    bell = Bell(parts)
+    with time_machine.travel(NOW, tick=False):
+        evaluation_id = received(parts, project)
+        bell.answer(str(evaluation_id))
+        before = evaluation(parts, evaluation_id)
+        tick(bell)
+    assert evaluation(parts, evaluation_id).ring_at == before.ring_at
+
+
+def test_a_queue_out_of_reach_fails_nobody(parts: Services, project: Project) -> None:
+    # Nobody listens on port 1.
+    settings = Settings(redis_url="redis://127.0.0.1:1/0")
+    bell = Bell(replace(parts, settings=settings, broker=bootstrap.services(settings).broker))
+    evaluation_id = received(parts, project)
+    bell.ring([evaluation_id])
+    assert evaluation(parts, evaluation_id).status is Status.QUEUED
+
+
+def test_an_evaluation_that_the_database_cannot_give_fails_nobody_either(tmp_path: Path) -> None:
+    without_tables = Database(f"sqlite:///{tmp_path}/empty.db")
+    Bell(Services(Settings(), without_tables, QuotingJudge(), StubBroker(middleware=[]))).answer(str(uuid4()))
+    without_tables.close()
+
+
+def test_a_defect_of_the_judge_says_its_kind_and_not_its_words(
+    parts: Services, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise RuntimeError(SECRET)
+
+    evaluation_id = received(parts, project)
+    Bell(replace(parts, judge=QuotingJudge(fail), broker=StubBroker(middleware=[]))).answer(str(evaluation_id))
+    assert evaluation(parts, evaluation_id).status is Status.FAILED
+    logged = capsys.readouterr().out
+    assert "RuntimeError" in logged
+    assert SECRET not in logged
+
+
+class Became(Exception):
+    """This process would have become another one."""
+
+
+def test_the_worker_command_becomes_dramatiqs_own_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def become(*arguments: Any) -> None:
+        raise Became(*arguments)
+
+    monkeypatch.setattr(os, "execve", become)
+    with pytest.raises(Became) as became:
+        worker.run(3, 200)
+    _, command, environment = became.value.args
+    assert command[1:4] == ["-m", "dramatiq", "goalline.worker:boot"]
+    assert command[command.index("--processes") + 1] == "3"
+    assert command[command.index("--threads") + 1] == "200"
+    assert environment["dramatiq_queue_prefetch"] == environment["GOALLINE_WORKER_THREADS"] == "200"
