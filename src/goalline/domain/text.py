@@ -53,8 +53,21 @@ def words(text: str) -> str:
     Compatibility forms are unified (Unicode NFKC), so that full-width digits, ligatures and typographic variants
     compare equal to their plain forms. In scripts that put no spaces between words, each character is a word.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _with_short_clusters(text)).casefold())
     return " ".join(folded.translate(_WORDS).split())
+
+
+def _with_short_clusters(text: str) -> str:
+    # Normalising takes quadratic time in the number of marks on one letter. No writing has more than 30, the bound
+    # of Unicode's stream-safe text format (UAX 15), so what goes beyond is somebody's attack.
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= _MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 class _Words(dict[int, str]):
@@ -74,6 +87,7 @@ class _Words(dict[int, str]):
 
 
 _WORDS = _Words()
+_MOST_MARKS = 30
 _VARIATIONS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
 # Thai and Lao, Myanmar, Khmer; kana; Han characters, their radicals and extensions.
 _UNSPACED = (
