@@ -1,7 +1,10 @@
 """Transactions: whole or not at all, one moment in a snapshot, nothing lost between threads."""
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -90,6 +93,18 @@ def test_two_processes_that_share_a_database_lose_nothing(world: World) -> None:
     at_once(*(lambda database=database: add_ten_in(database) for database in (world.database, other) * 2))
     other.close()
     assert [rollup.conversations for rollup in world.rows(ConversationRollup)] == [40]
+
+
+def test_a_new_file_can_be_opened_while_another_process_looks_at_it(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE sample (x)")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM sample").fetchall()
+        database = Database(f"sqlite:///{path}")
+        with database.reading() as session:
+            assert session.execute(sa.text("SELECT count(*) FROM sample")).scalar_one() == 0
+        database.close()
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])

@@ -154,3 +154,15 @@ def test_a_project_that_moves_to_another_time_zone_has_its_days_counted_anew(wor
         "early": early.date(),
     }
     assert world.differences() == []
+
+
+def test_expired_sign_ins_are_swept_away_when_somebody_signs_in(world: World) -> None:
+    with world.database.transaction() as session:
+        admin_key = projects.create_key(session, world.project.id, "admin", Scope.ADMIN, NOW)
+        admin = projects.find_key(session, admin_key, NOW)
+        assert admin
+        for _ in range(3):
+            projects.create_key(session, world.project.id, "old", Scope.READ, NOW, lifetime=HOUR, made_by=admin.id)
+        later = NOW + 2 * HOUR
+        projects.create_key(session, world.project.id, "new", Scope.READ, later, lifetime=HOUR, made_by=admin.id)
+    assert sorted(row.name for row in world.rows(ApiKey)) == ["admin", "new"]

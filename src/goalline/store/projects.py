@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, delete, insert, update
 from sqlmodel import Session, col, select
 
 from goalline.domain import key as keys
@@ -92,7 +92,17 @@ def create_key(
     lifetime: timedelta | None = None,
     made_by: UUID | None = None,
 ) -> str:
-    """Store a new key and return it: the only time that it is seen whole."""
+    """Store a new key and return it: the only time that it is seen whole.
+
+    A key made by another one is a browser's sign-in; the project's expired ones are swept away with it.
+    """
+    if made_by:
+        keys_table = table(ApiKey).c
+        session.execute(
+            delete(table(ApiKey)).where(
+                keys_table.project_id == project_id, keys_table.made_by.is_not(None), keys_table.expires_at <= now
+            )
+        )
     prefix = "".join(secrets.choice(_LETTERS) for _ in range(12))
     key = keys.assemble(prefix, secrets.token_urlsafe(24))
     session.execute(
