@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dramatiq import Broker
+from dramatiq import Broker, Consumer
 from dramatiq.brokers.stub import StubBroker
 
 from goalline.domain.evaluation import Judge
@@ -12,6 +12,9 @@ from goalline.judge.llm import LlmJudge
 from goalline.judge.stand_in import MODEL, StandIn
 from goalline.settings import Settings
 from goalline.store.database import Database
+
+_IDLE_PICKUP_MS = 100
+"""Longest sleep of an idle worker between two looks at Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,14 @@ def _broker(settings: Settings) -> Broker:
 
     # Time-outs, so that a Redis that has gone silent delays a webhook by seconds and not for ever.
     client = Redis.from_url(settings.redis_url.get_secret_value(), socket_connect_timeout=2, socket_timeout=5)
-    return RedisBroker(  # type: ignore[no-untyped-call]
+
+    class PromptBroker(RedisBroker):
+        """A broker whose idle consumers look again soon; the worker's own threads, woken by them, may sleep long."""
+
+        def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5_000) -> Consumer:
+            return super().consume(queue_name, prefetch, min(timeout, _IDLE_PICKUP_MS))
+
+    return PromptBroker(  # type: ignore[no-untyped-call]
         client=client,
         middleware=[],
         namespace="goalline",

@@ -182,8 +182,9 @@ def sweep(database: Database, now: datetime, *, forgotten: bool = False) -> list
 
 
 def _queue_again(session: Session, row: Conversation, now: datetime) -> UUID:
-    return evaluations.waiting(session, row.id) or evaluations.enqueue(
-        session, row.id, row.evaluations + 1, now, now + RING_AGAIN_AFTER
+    ring_again_at = now + RING_AGAIN_AFTER
+    return evaluations.waiting(session, row.id, ring_again_at) or evaluations.enqueue(
+        session, row.id, row.evaluations + 1, now, ring_again_at
     )
 
 

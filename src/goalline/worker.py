@@ -18,9 +18,6 @@ from goalline.store import evaluations
 from goalline.store.evaluations import Claim
 from goalline.telemetry import configure_logs, log
 
-_IDLE_PICKUP_MS = 100
-"""How long an idle worker sleeps between looks at Redis; Dramatiq's default is a second."""
-
 _log = log(__name__)
 
 
@@ -155,7 +152,6 @@ def run(processes: int, threads: int) -> NoReturn:
     """Become Dramatiq's own command line, which starts, watches and stops the worker processes."""
     environment = os.environ | {
         "GOALLINE_WORKER_THREADS": str(threads),
-        "dramatiq_worker_timeout": str(_IDLE_PICKUP_MS),
         # As many messages as threads: with more, one process would hoard what another could be working on.
         "dramatiq_queue_prefetch": str(threads),
     }

@@ -5,6 +5,7 @@ import pytest
 from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason, Status
 from goalline.domain.refusal import NotFound
 from goalline.domain.verdict import Outcome
+from goalline.pipeline import RING_AGAIN_AFTER
 from goalline.store.tables import Evaluation
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.store.world import EFFORT, NOW, SECOND
@@ -99,6 +100,13 @@ def test_judging_again_does_not_wait_for_the_delay_of_a_judge_that_was_unavailab
     stage.evaluate(ScriptedJudge(error=JudgeUnavailable(EFFORT, retry_after=3_600)), first.evaluation_id)
     again = stage.judge_again(at=NOW + 2 * SECOND)
     assert stage.evaluate(ScriptedJudge(), again.evaluation_id, NOW + 3 * SECOND) is Status.SUCCEEDED
+
+
+def test_a_bell_for_judging_again_that_nobody_hears_is_rung_again_within_a_minute(stage: Stage) -> None:
+    first = stage.receive()
+    stage.evaluate(ScriptedJudge(error=JudgeUnavailable(EFFORT, retry_after=3_600)), first.evaluation_id)
+    again = stage.judge_again(at=NOW + 2 * SECOND)
+    assert stage.sweep(NOW + 2 * SECOND + RING_AGAIN_AFTER) == [again.evaluation_id]
 
 
 def test_a_conversation_that_is_not_there_cannot_be_judged_again(stage: Stage) -> None:

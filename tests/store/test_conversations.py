@@ -4,6 +4,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy.exc import InvalidRequestError
 
 from goalline.domain.evaluation import Status
@@ -54,6 +56,16 @@ def test_a_conversation_is_read_back_as_it_was_delivered(world: World) -> None:
         Turn(role=Role.AGENT, text="Grüezi 👋", at=NOW - MINUTE),
         Turn(role=Role.USER, text="line\nbreak \\ \" '"),
     ]
+
+
+@given(words=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_words_come_back_as_they_were_said(world: World, words: str) -> None:
+    world.wipe()
+    insert(world, words=words, metadata={"said": words, words: [words]})
+    row = get(world, "call-1")
+    assert [turn.text for turn in conversations.turns(row)] == [words]
+    assert row.platform_metadata == {"said": words, words: [words]}
 
 
 def test_a_conversation_is_stored_once(world: World) -> None:

@@ -101,7 +101,8 @@ def test_a_new_file_can_be_opened_while_another_process_looks_at_it(tmp_path: Pa
         other.execute("CREATE TABLE sample (x)")
         other.execute("BEGIN")
         other.execute("SELECT * FROM sample").fetchall()
-        database = Database(f"sqlite:///{path}")
+        # Without patience the driver says at once what it says sometimes to processes that start together.
+        database = Database(f"sqlite:///{path}?timeout=0")
         with database.reading() as session:
             assert session.execute(sa.text("SELECT count(*) FROM sample")).scalar_one() == 0
         database.close()

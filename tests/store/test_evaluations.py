@@ -175,10 +175,10 @@ def test_what_is_still_queued_will_judge_the_stored_words(world: World) -> None:
     row = world.conversation()
     first = world.newest(row)
     with world.database.transaction() as session:
-        assert evaluations.waiting(session, row.id) == first.id
+        assert evaluations.waiting(session, row.id, NOW + MINUTE) == first.id
     world.claim(first.id)
     with world.database.transaction() as session:
-        assert evaluations.waiting(session, row.id) is None
+        assert evaluations.waiting(session, row.id, NOW + MINUTE) is None
 
 
 def test_of_two_evaluations_that_are_queued_the_newer_one_is_waited_for(world: World) -> None:
@@ -187,4 +187,4 @@ def test_of_two_evaluations_that_are_queued_the_newer_one_is_waited_for(world: W
     second = world.queued(row, 2)
     release(world, held)
     with world.database.transaction() as session:
-        assert evaluations.waiting(session, row.id) == second
+        assert evaluations.waiting(session, row.id, NOW + MINUTE) == second

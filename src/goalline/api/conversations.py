@@ -11,7 +11,7 @@ from pydantic import BaseModel, PlainSerializer
 
 from goalline import pipeline
 from goalline.api.deps import Admin, Ingester, Page, PageQuery, Parts, Reader, Ringer, bell_of, cut, services_of
-from goalline.api.periods import Day, day_in
+from goalline.api.periods import PeriodQuery
 from goalline.api.problems import TooLarge, documented
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.goal import Kind
@@ -168,7 +168,7 @@ class ConversationOut(BaseModel):
     steps: list[None] = []
 
 
-class ConversationQuery(PageQuery):
+class ConversationQuery(PageQuery, PeriodQuery):
     """Which conversations to list. `outcome` looks at the verdict for `goal`, or else for the primary goal."""
 
     agent: Line | None = None
@@ -176,11 +176,9 @@ class ConversationQuery(PageQuery):
     status: Status | None = None
     goal: UUID | None = None
     outcome: Outcome | None = None
-    from_: Annotated[Day | None, QueryParameter(alias="from")] = None
-    to: Day | None = None
 
 
-@router.post("", status_code=202, responses=documented(409, 413))
+@router.post("", status_code=202, responses=documented(400, 409, 413))
 def receive(delivery: Delivery, caller: Ingester, request: Request) -> ReceiptOut:
     """Store an ended conversation and queue its evaluation; sending it again changes nothing."""
     # Asked for as dependencies, these two would cost every webhook a trip to the thread pool each.
@@ -200,12 +198,12 @@ def listed(
     query: Annotated[ConversationQuery, QueryParameter()], parts: Parts, caller: Reader
 ) -> Page[ConversationSummary]:
     """List conversations with their verdicts, the one that ended last first."""
-    time_zone = caller.project.time_zone
+    first, last = query.bounds(caller.project.time_zone)
     wanted = ConversationFilter(
         agent_id=query.agent,
         contact_id=query.contact,
-        first_day=day_in(query.from_, time_zone),
-        last_day=day_in(query.to, time_zone),
+        first_day=first,
+        last_day=last,
         status=query.status,
         goal_id=query.goal,
         outcome=query.outcome,

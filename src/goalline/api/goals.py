@@ -15,7 +15,7 @@ from goalline.domain.text import Line
 from goalline.store import goals
 from goalline.worker import utc_now
 
-router = APIRouter(prefix="/v1/goals", tags=["goals"], responses=documented(404))
+router = APIRouter(prefix="/v1/goals", tags=["goals"])
 
 
 class GoalOut(BaseModel):
@@ -57,7 +57,7 @@ class GoalQuery(PageQuery):
     agent: Line | None = None
 
 
-@router.post("", status_code=201, responses=documented(409))
+@router.post("", status_code=201, responses=documented(400, 409, 413))
 def create(draft: GoalDraft, parts: Parts, caller: Admin, response: Response) -> GoalOut:
     """Create a goal; it applies to conversations that end from now on."""
     with parts.database.transaction() as session:
@@ -83,14 +83,14 @@ def listed(query: Annotated[GoalQuery, QueryParameter()], parts: Parts, caller: 
     return Page(items=[GoalOut.model_validate(goal) for goal in shown], next_cursor=cursor)
 
 
-@router.get("/{goal_id}")
+@router.get("/{goal_id}", responses=documented(404))
 def one(goal_id: UUID, parts: Parts, caller: Reader) -> GoalOut:
     """Return one goal."""
     with parts.database.reading() as session:
         return GoalOut.model_validate(goals.get(session, caller.project.id, goal_id))
 
 
-@router.get("/{goal_id}/revisions")
+@router.get("/{goal_id}/revisions", responses=documented(404))
 def revisions(goal_id: UUID, parts: Parts, caller: Reader) -> Page[RevisionOut]:
     """Return every wording a goal has had, newest first."""
     with parts.database.reading() as session:
@@ -98,28 +98,28 @@ def revisions(goal_id: UUID, parts: Parts, caller: Reader) -> Page[RevisionOut]:
     return Page(items=[RevisionOut.model_validate(row) for row in rows], next_cursor=None)
 
 
-@router.patch("/{goal_id}", responses=documented(409))
+@router.patch("/{goal_id}", responses=documented(400, 404, 409, 413))
 def edit(goal_id: UUID, change: GoalEdit, parts: Parts, caller: Admin) -> GoalOut:
     """Reword a goal. Conversations that ended before now keep being judged by the wording they ended under."""
     with parts.database.transaction() as session:
         return GoalOut.model_validate(goals.edit(session, caller.project.id, goal_id, change, utc_now()))
 
 
-@router.post("/{goal_id}/archive")
+@router.post("/{goal_id}/archive", responses=documented(404))
 def archive(goal_id: UUID, parts: Parts, caller: Admin) -> GoalOut:
     """Archive a goal: its history stays, conversations that end from now on are not judged by it."""
     with parts.database.transaction() as session:
         return GoalOut.model_validate(goals.archive(session, caller.project.id, goal_id, utc_now()))
 
 
-@router.post("/{goal_id}/restore", responses=documented(409))
+@router.post("/{goal_id}/restore", responses=documented(404, 409))
 def restore(goal_id: UUID, parts: Parts, caller: Admin) -> GoalOut:
     """Restore an archived goal for conversations that end from now on."""
     with parts.database.transaction() as session:
         return GoalOut.model_validate(goals.restore(session, caller.project.id, goal_id, utc_now()))
 
 
-@router.delete("/{goal_id}", status_code=204)
+@router.delete("/{goal_id}", status_code=204, responses=documented(404))
 def delete(
     goal_id: UUID,
     parts: Parts,

@@ -3,9 +3,12 @@
 from datetime import date, datetime
 from typing import Annotated
 
+from fastapi import Query as QueryParameter
 from pydantic import BeforeValidator
 
+from goalline.api.deps import Query
 from goalline.domain.calendar import local_day
+from goalline.domain.refusal import Invalid
 
 
 def _day_or_time(value: object) -> object:
@@ -36,6 +39,23 @@ Day = Annotated[date | datetime, BeforeValidator(_day_or_time)]
 """A local day of the project, or a time with zone that falls on one."""
 
 
-def day_in(value: date | datetime | None, time_zone: str) -> date | None:
-    """Return the project's local day that a query names."""
+class PeriodQuery(Query):
+    """Which conversations a request is about, by their end; days are the project's local ones, both included."""
+
+    from_: Annotated[Day | None, QueryParameter(alias="from")] = None
+    to: Day | None = None
+
+    def bounds(self, time_zone: str) -> tuple[date | None, date | None]:
+        """Return the first and the last local day asked for.
+
+        Raises:
+            Invalid: they are the wrong way round.
+        """
+        first, last = _day_in(self.from_, time_zone), _day_in(self.to, time_zone)
+        if first and last and first > last:
+            raise Invalid("from must not be later than to", "from")
+        return first, last
+
+
+def _day_in(value: date | datetime | None, time_zone: str) -> date | None:
     return local_day(value, time_zone) if isinstance(value, datetime) else value

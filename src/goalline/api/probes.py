@@ -20,7 +20,7 @@ class Health(BaseModel):
     status: str
 
 
-@router.get("/healthz", responses={})
+@router.get("/healthz")
 def alive() -> Health:
     """Tell that the server answers."""
     return Health(status="ok")

@@ -7,15 +7,21 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from goalline.domain.refusal import Conflict, Invalid, NotFound, Refusal
+from goalline.domain.text import storable
 from goalline.store.database import DatabaseUnavailable
 from goalline.telemetry import log
 
 _log = log(__name__)
 _STATUS = {NotFound: 404, Conflict: 409, Invalid: 422}
 _RETRY_AFTER_SECONDS = "5"
+_MOST_ERRORS = 50
+_LONGEST_FIELD = 200
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class FieldProblem(BaseModel):
@@ -35,8 +41,13 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = []
 
 
+_, _schema = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+SCHEMAS: dict[str, Any] = _schema["$defs"]
+"""What a problem looks like, for the OpenAPI document that `documented` refers to."""
+
+
 class TooLarge(Exception):
-    """A transcript or a body is over the limit; the message says which limit."""
+    """A transcript is over the limit; the message says which limit."""
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -75,24 +86,44 @@ def _too_large(_request: Request, error: Exception) -> JSONResponse:
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:
     faults = cast(RequestValidationError, error).errors()
+    if faults[0]["type"] == "json_invalid":
+        return _unreadable(f"it is no valid JSON from character {faults[0]['loc'][-1]} on")
     # Only where and what: the value that was sent may be a transcript, and answers end up in logs.
-    errors = [FieldProblem(field=_field(item["loc"]), detail=_sentence(item)) for item in faults]
-    if any(item["type"] == "json_invalid" for item in faults):
-        return problem(400, "the body is not valid JSON", errors)
+    # A body can hold any number of faults, and a field can have any name: both are cut short.
+    errors = [FieldProblem(field=_field(item["loc"]), detail=_sentence(item)) for item in faults[:_MOST_ERRORS]]
     return problem(422, f"the request is not valid: {errors[0].field}: {errors[0].detail}", errors)
 
 
-def _http(_request: Request, error: Exception) -> JSONResponse:
+def _unreadable(reason: str) -> JSONResponse:
+    return problem(400, f"the body cannot be read: {reason}", [FieldProblem(field="body", detail=reason)])
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
     error = cast(HTTPException, error)
-    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else _ADVICE.get(error.status_code)
-    return problem(error.status_code, detail or error.detail, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    match error.status_code:
+        case 400:
+            return _unreadable("it is not UTF-8, nested too deeply, or holds a number that is too long")
+        case 404:
+            return problem(404, "there is nothing at this address; /docs lists what there is", headers=headers)
+        case 405:
+            headers["Allow"] = _allowed(request) or headers.get("Allow", "")
+            return problem(405, f"this address takes {headers['Allow']} only; /docs tells more", headers=headers)
+        case status:
+            return problem(status, error.detail, headers=headers)
 
 
-_ADVICE = {
-    404: "there is nothing at this address; /docs lists what there is",
-    405: "this address does not take this method; /docs lists those it takes",
-    400: "the body could not be read as JSON",
-}
+def _allowed(request: Request) -> str:
+    # The router names the methods of one route only, and an address often has several.
+    return ", ".join(
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+            if not isinstance(route, Mount)
+        )
+    )
 
 
 def _database_unavailable(_request: Request, error: Exception) -> JSONResponse:
@@ -105,18 +136,21 @@ def _database_unavailable(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:
-    _log.error("request_failed", path=request.scope.get("route_path", ""), error=type(error).__name__)
-    return problem(500, "Goalline met an error of its own; nothing was stored, and its log tells where it happened")
+    # The route's own path: the one that was asked for may hold ids.
+    route = getattr(request.scope.get("route"), "path", None)
+    _log.error("request_failed", method=request.method, route=route, error=type(error).__name__)
+    return problem(500, "Goalline met an error of its own; its log tells where it happened")
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location[1:]) or str(location[0])
+    name = ".".join(str(part) for part in location[1:]) or str(location[0])
+    return storable(name)[:_LONGEST_FIELD]
 
 
 def _sentence(item: dict[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         return "there is no such field; remove it or check its spelling"
-    if item["type"] == "model_attributes_type":
+    if item["type"] == "model_attributes_type" or (item["type"] == "missing" and item["loc"] == ("body",)):
         return "must be a JSON object, sent with Content-Type: application/json"
     message: str = item["msg"].removeprefix("Value error, ")
     return message

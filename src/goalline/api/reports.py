@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from fastapi import Query as QueryParameter
 from pydantic import BaseModel
 
-from goalline.api.deps import Parts, Query, Reader
-from goalline.api.periods import Day, day_in
+from goalline.api.deps import Parts, Reader
+from goalline.api.periods import PeriodQuery
 from goalline.api.problems import documented
 from goalline.domain import rates
 from goalline.domain.calendar import Interval
@@ -18,7 +18,6 @@ from goalline.domain.refusal import Invalid
 from goalline.domain.text import Line
 from goalline.store import goals, reports
 from goalline.store.reports import RateFilter, Tally
-from goalline.store.tables import Project
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 
@@ -84,27 +83,14 @@ class GoalsReport(BaseModel):
     goals: list[GoalShare]
 
 
-class PeriodQuery(Query):
-    """Which conversations a report is about; days are the project's local ones, both included."""
+class GoalsQuery(PeriodQuery):
+    """Which goals to report on, and over which conversations."""
 
     agent: Line | None = None
     kind: Kind | None = None
-    from_: Annotated[Day | None, QueryParameter(alias="from")] = None
-    to: Day | None = None
-
-    def bounds(self, project: Project) -> tuple[date | None, date | None]:
-        """Return the first and the last day asked for.
-
-        Raises:
-            Invalid: they are the wrong way round.
-        """
-        first, last = day_in(self.from_, project.time_zone), day_in(self.to, project.time_zone)
-        if first and last and first > last:
-            raise Invalid("from must not be later than to", "from")
-        return first, last
 
 
-class RateQuery(PeriodQuery):
+class RateQuery(GoalsQuery):
     """Which verdicts make up a success rate: those of primary goals, unless `goal` or `kind` says otherwise."""
 
     goal: UUID | None = None
@@ -117,7 +103,7 @@ def success_rate(query: Annotated[RateQuery, QueryParameter()], parts: Parts, ca
     """Return achieved / (achieved + partial + not achieved), with its interval, its coverage and its course."""
     if query.revision and not query.goal:
         raise Invalid("a revision is one goal's; name the goal as well", "revision")
-    first, last = query.bounds(caller.project)
+    first, last = query.bounds(caller.project.time_zone)
     kind = query.kind or (None if query.goal else Kind.PRIMARY)
     wanted = RateFilter(query.agent, query.goal, query.revision, kind, first, last)
     with parts.database.snapshot() as session:
@@ -144,9 +130,9 @@ def success_rate(query: Annotated[RateQuery, QueryParameter()], parts: Parts, ca
 
 
 @router.get("/goals")
-def by_goal(query: Annotated[PeriodQuery, QueryParameter()], parts: Parts, caller: Reader) -> GoalsReport:
+def by_goal(query: Annotated[GoalsQuery, QueryParameter()], parts: Parts, caller: Reader) -> GoalsReport:
     """Return the completion rate of every goal; its conversations are those of the agents it is for."""
-    first, last = query.bounds(caller.project)
+    first, last = query.bounds(caller.project.time_zone)
     wanted = RateFilter(agent_id=query.agent, first_day=first, last_day=last)
     with parts.database.snapshot() as session:
         every = goals.listed(session, caller.project.id, kind=query.kind)

@@ -11,7 +11,9 @@ from goalline.domain.key import Scope, prefix_of
 from goalline.store import projects
 from goalline.worker import utc_now
 
-app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+app = typer.Typer(
+    help="API keys: create, list, revoke.\n\nExample: `goalline keys create --scope ingest`", no_args_is_help=True
+)
 
 ProjectName = Annotated[str | None, typer.Option("--project", help="The project; needed where there are several.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

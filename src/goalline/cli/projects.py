@@ -13,7 +13,9 @@ from goalline.domain.text import Line
 from goalline.store import conversations, projects, rollups
 from goalline.worker import utc_now
 
-app = typer.Typer(help="Projects (tenants): create, list, edit.", no_args_is_help=True)
+app = typer.Typer(
+    help="Projects (tenants): create, list, edit.\n\nExample: `goalline projects list`", no_args_is_help=True
+)
 
 Zone = Annotated[str, typer.Option("--time-zone", help="IANA time zone whose days the rates are counted in.")]
 

@@ -9,7 +9,9 @@ from goalline.cli.console import load_settings, open_database, out, print_json, 
 from goalline.cli.keys import AsJson
 from goalline.store import rollups
 
-app = typer.Typer(help="The counts behind the rates: verify, rebuild.", no_args_is_help=True)
+app = typer.Typer(
+    help="The counts behind the rates: verify, rebuild.\n\nExample: `goalline rollups verify`", no_args_is_help=True
+)
 
 
 @app.command()

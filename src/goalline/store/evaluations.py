@@ -140,16 +140,16 @@ def statuses(session: Session, rows: Sequence[Conversation]) -> dict[UUID, Evalu
     return {evaluation.conversation_id: evaluation for evaluation in found}
 
 
-def waiting(session: Session, conversation_id: UUID) -> UUID | None:
+def waiting(session: Session, conversation_id: UUID, ring_again_at: datetime) -> UUID | None:
     """Return the evaluation that will judge the conversation as it is stored when this transaction commits.
 
     That is the newest one still queued; a delay that a failing LLM brought upon it ends. Its row is held until the
-    commit: a worker that claims it next reads what is committed.
+    commit: a worker that claims it next reads what is committed. The bell is rung for it as for a new one.
     """
     queued = session.execute(
         update(_evaluation)
         .where(_evaluation.c.conversation_id == conversation_id, _evaluation.c.status == Status.QUEUED)
-        .values(due_at=_evaluation.c.created_at)
+        .values(due_at=_evaluation.c.created_at, ring_at=ring_again_at)
         .returning(_evaluation.c.number, _evaluation.c.id)
     ).all()
     return max(queued)[1] if queued else None
