@@ -7,6 +7,7 @@ from typing import Any, Self, cast
 import instructor
 from instructor.core import InstructorRetryException, ResponseParsingError, retry_sync
 from instructor.processing import handle_response_model
+from openai.types import CompletionUsage
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from goalline.domain.evaluation import Reason
@@ -81,7 +82,10 @@ class Asker:
         current().fault = Reason.INVALID_ANSWER
         if not (completion.choices and completion.choices[0].message):
             raise ResponseParsingError("the response holds no answer")
-        return completion
+        # Usage has been counted. instructor counts it too, and looks on disk for another provider's package, twice,
+        # wherever it does not find OpenAI's own form of it.
+        nothing = CompletionUsage.model_construct(prompt_tokens=0, completion_tokens=0, total_tokens=0)
+        return completion.model_copy(update={"usage": nothing})
 
 
 class CheckedReply(Reply, instructor.ResponseSchema):
