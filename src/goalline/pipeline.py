@@ -206,9 +206,11 @@ def _begin(database: Database, evaluation_id: UUID, now: datetime, lease: timede
 def _release(
     database: Database, claim: Claim, unavailable: JudgeUnavailable, now: datetime, give_up_after: timedelta
 ) -> Status | None:
-    due_at = now + release_delay(claim.attempts, unavailable.retry_after)
-    if due_at > claim.created_at + give_up_after:
+    deadline = claim.created_at + give_up_after
+    if now >= deadline:
         return _fail(database, claim, Reason.UNAVAILABLE, unavailable.effort, now)
+    # The last attempt is made at the deadline, even where the provider asked for a longer pause.
+    due_at = min(now + release_delay(claim.attempts, unavailable.retry_after), deadline)
     with database.transaction() as session:
         released = evaluations.release(session, claim, due_at, Reason.UNAVAILABLE, unavailable.effort)
         return Status.QUEUED if released else None

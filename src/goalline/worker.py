@@ -70,7 +70,9 @@ class Bell:
             # Raising would store the message with its traceback in the broker. The lease brings the row back.
             _log.error("evaluation_interrupted", evaluation_id=evaluation_id, error=type(error).__name__)
         else:
-            _log.info("evaluated", evaluation_id=evaluation_id, status=status)
+            # Bells ring more than once: whoever comes second finds nothing to do.
+            if status:
+                _log.info("evaluated", evaluation_id=evaluation_id, status=status)
 
 
 class _Leases:

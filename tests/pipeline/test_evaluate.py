@@ -149,8 +149,16 @@ def test_a_judge_that_stays_unavailable_is_given_up_in_the_end(stage: Stage) -> 
     assert (row.status, row.reason) == (Status.FAILED, Reason.UNAVAILABLE)
     assert set(states[:-1]) == {Status.QUEUED}
     assert row.attempts == row.calls == len(states)
-    assert row.finished_at is not None
-    assert NOW + HOUR < row.finished_at <= NOW + 2 * HOUR
+    assert row.finished_at == NOW + 2 * HOUR
+
+
+def test_a_pause_that_would_end_too_late_leaves_one_last_attempt_at_the_deadline(stage: Stage) -> None:
+    stage.world.goal()
+    evaluation_id = stage.receive().evaluation_id
+    judge = ScriptedJudge(error=JudgeUnavailable(EFFORT, retry_after=86_400))
+    assert stage.evaluate(judge, evaluation_id, NOW, 2 * HOUR) is Status.QUEUED
+    assert stage.world.evaluation(evaluation_id).due_at == NOW + 2 * HOUR
+    assert stage.evaluate(ScriptedJudge(), evaluation_id, NOW + 2 * HOUR, 2 * HOUR) is Status.SUCCEEDED
 
 
 def test_a_defect_in_the_judge_ends_the_evaluation_and_its_words_reach_no_log(
