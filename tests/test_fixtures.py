@@ -139,7 +139,6 @@ WHERE = {
     "agent-id": ("agent_id",),
     "conversation-id": ("conversation_id",),
     "ended-at": ("ended_at",),
-    "ended-at-before-started-at": (),
     "metadata": ("metadata",),
     "not-an-object": (),
     "not-json": (),
@@ -148,7 +147,7 @@ WHERE = {
     "turn-role": ("transcript", 1, "role"),
     "turn-text": ("transcript", 1, "text"),
     "turn-unknown-field": ("transcript", 1, "confidence"),
-    "turns-out-of-order": (),
+    "turns-out-of-order": ("transcript",),
     "unknown-field": ("sentiment",),
 }
 

@@ -39,7 +39,7 @@ class Call:
     @property
     def scope(self) -> Scope:
         """The scope that the call needs: who delivers may not read, who reads may not change."""
-        if (self.method, self.route) == ("POST", "/v1/conversations"):
+        if (self.method, self.route.rstrip("/")) == ("POST", "/v1/conversations"):
             return Scope.INGEST
         return Scope.READ if self.method == "GET" else Scope.ADMIN
 
@@ -66,6 +66,9 @@ def _calls(routes: list[Any]) -> Iterator[Call]:
 
 CALLS = list(_calls(idle_app().routes))
 """Every call under /v1, from the application's own table of routes."""
+
+DOCUMENTED = [call for call in CALLS if not call.route.endswith("/")]
+"""Those that have an address of their own: one more takes conversations whose address ends in a slash too many."""
 
 
 def problem(response: httpx2.Response, status: int, *fields: str) -> dict[str, Any]:

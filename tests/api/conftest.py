@@ -1,6 +1,7 @@
 """What the tests of the API are given: a world, made anew for each test, and a client that may do everything in it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,15 @@ from goalline.settings import Settings
 from goalline.store import projects, schema
 from goalline.store.database import Database
 from goalline.worker import utc_now
-from tests.api.world import ScriptedJudge, World, delivery, goal, make_key
+from tests.api.world import NewWorld, ScriptedJudge, World, delivery, goal, make_key
 
 
-@pytest.fixture
-def new_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
-    """Makes a world on a fresh SQLite database, with the settings that are given."""
+@contextmanager
+def _making_worlds(folder: Path) -> Iterator[NewWorld]:
     opened: list[Database] = []
 
     def make(**settings: object) -> World:
-        url = f"sqlite:///{tmp_path / f'goalline-{len(opened)}.db'}"
+        url = f"sqlite:///{folder / f'goalline-{len(opened)}.db'}"
         chosen = Settings.model_validate({"database_url": url, "model": "scripted-model", **settings})
         database, judge = Database(url), ScriptedJudge()
         opened.append(database)
@@ -41,7 +41,14 @@ def new_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
 
 
 @pytest.fixture
-def world(new_world: Callable[..., World]) -> World:
+def new_world(tmp_path: Path) -> Iterator[NewWorld]:
+    """Makes a world on a fresh SQLite database, with the settings that are given."""
+    with _making_worlds(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture
+def world(new_world: NewWorld) -> World:
     """A world with the default settings."""
     return new_world()
 
@@ -52,9 +59,7 @@ def client(world: World) -> TestClient:
     return world.client()
 
 
-@pytest.fixture
-def judged(world: World) -> World:
-    """A world with one conversation, achieved by its primary goal and not by its secondary one."""
+def _judge_one(world: World) -> World:
     admin = world.client()
     goal(admin, "Appointment booked")
     goal(admin, "Reminder offered", Kind.SECONDARY)
@@ -63,3 +68,22 @@ def judged(world: World) -> World:
     admin.post("/v1/conversations", json=delivery())
     assert world.evaluate() == [Status.SUCCEEDED]
     return world
+
+
+@pytest.fixture
+def judged(world: World) -> World:
+    """A world with one conversation, achieved by its primary goal and not by its secondary one."""
+    return _judge_one(world)
+
+
+@pytest.fixture(scope="module")
+def lasting_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world that all tests of a module share: for requests that change nothing."""
+    with _making_worlds(tmp_path_factory.mktemp("lasting")) as make:
+        yield make()
+
+
+@pytest.fixture(scope="module")
+def untouched(lasting_world: World) -> World:
+    """A world as `judged` is, shared by all tests of a module: for requests that must change nothing."""
+    return _judge_one(lasting_world)

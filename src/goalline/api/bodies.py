@@ -9,14 +9,15 @@ from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from goalline.api.problems import problem
+from goalline.api.problems import FieldProblem, problem
 
 
 def install(app: FastAPI, limit: int) -> None:
     """Refuse bodies of more than `limit` bytes with a problem that names the limit."""
 
     def too_large(*_: object) -> JSONResponse:
-        return problem(413, f"the body is too large; the limit is {limit:,} bytes")
+        detail = f"the body is too large; the limit is {limit:,} bytes"
+        return problem(413, detail, [FieldProblem(field="body", detail=detail)])
 
     app.add_exception_handler(413, too_large)
     # Starlette's own limit answers in plain text where the length is declared, so such bodies never get there.

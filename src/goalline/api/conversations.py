@@ -178,6 +178,7 @@ class ConversationQuery(PageQuery, PeriodQuery):
     outcome: Outcome | None = None
 
 
+@router.post("/", status_code=202, include_in_schema=False)
 @router.post("", status_code=202, response_model=ReceiptOut, responses=documented(400, 409, 413))
 def receive(delivery: Delivery, caller: Ingester, request: Request) -> Response:
     """Store an ended conversation and queue its evaluation; sending it again changes nothing."""

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -100,8 +100,9 @@ class PageQuery(Query):
             at = datetime.fromisoformat(time)
             if at.tzinfo is None:
                 raise ValueError
-            return at, UUID(row_id)
-        except (ValueError, TypeError, AttributeError):
+            # A time so early or so late that UTC has no name for it is none that we wrote, nor one to look for.
+            return at.astimezone(UTC), UUID(row_id)
+        except (ValueError, TypeError, AttributeError, OverflowError):
             raise Invalid("this is no cursor of this list; send the next_cursor of the page before", "cursor") from None
 
 

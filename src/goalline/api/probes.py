@@ -20,6 +20,7 @@ class Health(BaseModel):
     status: str
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 def alive() -> Health:
     """Tell that the server answers."""

@@ -81,7 +81,7 @@ def _refused(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _too_large(_request: Request, error: Exception) -> JSONResponse:
-    return problem(413, str(error))
+    return problem(413, str(error), [FieldProblem(field="transcript", detail=str(error))])
 
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:

@@ -22,6 +22,8 @@ from goalline.store.reports import RateFilter, Tally
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 
 _MOST_INTERVALS = 1_100
+_SHORTEST = {Interval.DAY: 1, Interval.WEEK: 7, Interval.MONTH: 28}
+"""The fewest days that an interval has."""
 
 
 class Share(BaseModel):
@@ -56,6 +58,7 @@ class SuccessRate(SuccessShare):
     """The success rate, whole and as a series."""
 
     time_zone: str
+    series_interval: Interval
     series: list[SeriesPoint]
 
 
@@ -95,7 +98,9 @@ class RateQuery(GoalsQuery):
 
     goal: UUID | None = None
     revision: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None
-    interval: Interval = Interval.DAY
+    interval: Annotated[
+        Interval | None, QueryParameter(description="Left out: days, or what is needed to keep the series short.")
+    ] = None
 
 
 @router.get("/success-rate", responses=documented(404))
@@ -105,25 +110,27 @@ def success_rate(query: Annotated[RateQuery, QueryParameter()], parts: Parts, ca
         raise Invalid("a revision is one goal's; name the goal as well", "revision")
     first, last = query.bounds(caller.project.time_zone)
     kind = query.kind or (None if query.goal else Kind.PRIMARY)
-    wanted = RateFilter(query.agent, query.goal, query.revision, kind, first, last)
     with parts.database.snapshot() as session:
-        if query.goal:
-            goals.get(session, caller.project.id, query.goal)
+        goal = goals.get(session, caller.project.id, query.goal) if query.goal else None
+        # Conversations of other agents are none that an agent's own goal has failed to cover.
+        agent = query.agent or (goal.agent_id if goal else None)
+        wanted = RateFilter(agent, query.goal, query.revision, kind, first, last)
         days = reports.daily(session, caller.project.id, wanted)
     once = bool(query.goal) or kind is Kind.PRIMARY
     first, last = first or min(days, default=None), last or max(days, default=None)
+    interval = query.interval or Interval.DAY
     points = []
     if first and last:
-        if (last - first).days > _MOST_INTERVALS * {"day": 1, "week": 7, "month": 28}[query.interval]:
-            raise Invalid(f"this is more than {_MOST_INTERVALS:,} intervals; choose a longer one", "interval")
+        interval = _interval(query.interval, (last - first).days)
         points = [
             SeriesPoint(start=start, success_rate=tally.counts.rate, **_share(tally, once))
-            for start, tally in reports.series(days, query.interval, first, last)
+            for start, tally in reports.series(days, interval, first, last)
         ]
     total = sum(days.values(), Tally())
     return SuccessRate(
         success_rate=total.counts.rate,
         time_zone=caller.project.time_zone,
+        series_interval=interval,
         series=points,
         **_share(total, once),
     )
@@ -147,6 +154,14 @@ def by_goal(query: Annotated[GoalsQuery, QueryParameter()], parts: Parts, caller
         line = GoalLine(id=goal.id, name=goal.name, kind=goal.kind, agent_id=goal.agent_id, state=goal.state)
         lines.append(GoalShare(goal=line, completion_rate=tally.counts.rate, **_share(tally, once=True)))
     return GoalsReport(time_zone=caller.project.time_zone, goals=lines)
+
+
+def _interval(wanted: Interval | None, days: int) -> Interval:
+    # One call with a wrong date must not make the series of days endless, nor take the report away.
+    for interval, length in _SHORTEST.items():
+        if wanted in (None, interval) and days <= _MOST_INTERVALS * length:
+            return interval
+    raise Invalid(f"this is more than {_MOST_INTERVALS:,} intervals; choose a longer one or a shorter time", "interval")
 
 
 def _share(tally: Tally, once: bool) -> dict[str, object]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from goalline.domain.text import Line, Paragraph
 
@@ -52,10 +52,14 @@ class GoalEdit(BaseModel):
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
             raise ValueError("name at least one of name, description, kind, judged")
-        for field in self.model_fields_set:
-            if getattr(self, field) is None:
-                raise ValueError(f"{field} must not be null; leave it out to keep it")
         return self
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_null(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("must not be null; leave it out to keep what it is")
+        return value
 
 
 @dataclass(frozen=True, slots=True)

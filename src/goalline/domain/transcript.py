@@ -7,9 +7,17 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationInfo,
+    field_validator,
+)
 
 from goalline.domain.text import Line, Text
 
@@ -98,16 +106,23 @@ class Delivery(BaseModel):
     metadata: Metadata | None = None
     transcript: tuple[Turn, ...]
 
-    @model_validator(mode="after")
-    def _times_in_order(self) -> Self:
-        if self.started_at and self.started_at > self.ended_at:
-            raise ValueError("started_at must not be later than ended_at")
+    @field_validator("ended_at")
+    @classmethod
+    def _not_before_its_start(cls, ended_at: datetime, info: ValidationInfo) -> datetime:
+        started_at = info.data.get("started_at")
+        if started_at and started_at > ended_at:
+            raise ValueError("must not be earlier than started_at")
+        return ended_at
+
+    @field_validator("transcript")
+    @classmethod
+    def _in_order(cls, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         latest: datetime | None = None
-        for number, turn in enumerate(self.transcript, start=1):
+        for number, turn in enumerate(turns, start=1):
             if turn.at and latest and turn.at < latest:
-                raise ValueError(f"transcript: turn {number} is earlier than a turn before it; send turns in order")
+                raise ValueError(f"turn {number} is earlier than a turn before it; send turns in order")
             latest = turn.at or latest
-        return self
+        return turns
 
 
 def excess(turns: Sequence[Turn], max_turns: int, max_characters: int) -> str | None:

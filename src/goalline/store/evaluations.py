@@ -30,9 +30,7 @@ _CLAIM = (
         # A fresh one is due whatever the time: the clock of the server that queued it may run a little ahead.
         or_(_evaluation.c.attempts == 0, _evaluation.c.due_at <= bindparam("now")),
     )
-    .values(
-        status=Status.RUNNING, reason=None, attempts=_evaluation.c.attempts + 1, ring_at=bindparam("lease_until")
-    )
+    .values(status=Status.RUNNING, reason=None, attempts=_evaluation.c.attempts + 1, ring_at=bindparam("lease_until"))
     .returning(
         _evaluation.c.id,
         _evaluation.c.conversation_id,

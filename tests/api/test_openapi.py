@@ -1,0 +1,240 @@
+"""The OpenAPI document: whole, well-formed, and true to what the API really answers."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from goalline.domain.evaluation import Reason
+from tests.api.calls import DOCUMENTED, NOBODY, Call, idle_app
+from tests.api.world import World, delivery
+
+DOCUMENT: dict[str, Any] = idle_app().openapi()
+SCHEMAS = DOCUMENT["components"]["schemas"]
+METHODS = {"get", "post", "put", "patch", "delete"}
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+    if method in METHODS
+}
+
+every_operation = pytest.mark.parametrize("name", OPERATIONS)
+
+
+def documented(call: Call) -> str:
+    """Return a call as the document writes it: its address without converters."""
+    return f"{call.method} {call.route.replace(':path', '')}"
+
+
+def inside(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object of a document."""
+    if isinstance(value, dict):
+        yield value
+        for item in value.values():
+            yield from inside(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from inside(item)
+
+
+def mismatches(value: Any, schema: dict[str, Any], where: str = "$") -> list[str]:
+    """Return where a value differs from its schema, in names, types and choices."""
+    if "$ref" in schema:
+        return mismatches(value, SCHEMAS[schema["$ref"].rpartition("/")[2]], where)
+    if "anyOf" in schema:
+        tried = [mismatches(value, option, where) for option in schema["anyOf"]]
+        return min(tried, key=len)
+    if "enum" in schema and value not in schema["enum"]:
+        return [f"{where}: {value!r} is not in the list"]
+    match schema.get("type"):
+        case "object" if isinstance(value, dict):
+            known = schema.get("properties", {})
+            found = [f"{where}: {name} is missing" for name in schema.get("required", []) if name not in value]
+            if not schema.get("additionalProperties"):
+                found += [f"{where}: {name} is not documented" for name in value if name not in known]
+                found += [f"{where}: {name} is documented only" for name in known if name not in value]
+            return found + [
+                line
+                for name in known.keys() & value
+                for line in mismatches(value[name], known[name], f"{where}.{name}")
+            ]
+        case "array" if isinstance(value, list):
+            kinds = schema.get("prefixItems") or [schema["items"]] * len(value)
+            return [
+                line
+                for n, (item, kind) in enumerate(zip(value, kinds, strict=True))
+                for line in mismatches(item, kind, f"{where}[{n}]")
+            ]
+        case kind:
+            types = {"string": str, "integer": int, "number": int | float, "boolean": bool, "null": type(None)}
+            right = isinstance(value, types[kind]) if kind in types else kind is None
+            return [] if right else [f"{where}: {type(value).__name__} is not {kind}"]
+
+
+def test_the_document_says_what_it_is() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1")
+    assert DOCUMENT["info"]["title"] == "Goalline"
+    assert DOCUMENT["info"]["version"]
+    assert "POST /v1/conversations" in DOCUMENT["info"]["description"]
+
+
+def test_every_call_is_documented_and_the_probes_too() -> None:
+    assert set(OPERATIONS) == {documented(call) for call in DOCUMENTED} | {"GET /healthz", "GET /readyz"}
+
+
+def test_no_page_is_documented_as_a_call() -> None:
+    assert not [path for path in DOCUMENT["paths"] if not path.startswith(("/v1/", "/healthz", "/readyz"))]
+
+
+@every_operation
+def test_every_call_says_what_it_does(name: str) -> None:
+    operation = OPERATIONS[name]
+    assert operation["summary"]
+    assert operation["description"].endswith(".")
+    assert operation["tags"]
+    assert all(response["description"] for response in operation["responses"].values())
+
+
+def test_every_call_has_a_name_of_its_own() -> None:
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(names)) == len(names)
+
+
+@every_operation
+def test_every_parameter_of_an_address_is_declared(name: str) -> None:
+    declared = {item["name"] for item in OPERATIONS[name].get("parameters", ()) if item["in"] == "path"}
+    assert declared == set(re.findall(r"{(\w+)}", name))
+    assert all(
+        item["required"] and item["schema"] for item in OPERATIONS[name].get("parameters", ()) if item["in"] == "path"
+    )
+
+
+@pytest.mark.parametrize("call", DOCUMENTED, ids=str)
+def test_every_call_says_that_it_needs_a_key(call: Call) -> None:
+    [(scheme, scopes)] = [pair for need in OPERATIONS[documented(call)]["security"] for pair in need.items()]
+    assert scopes == []
+    described = DOCUMENT["components"]["securitySchemes"][scheme]
+    assert (described["type"], described["scheme"]) == ("http", "bearer")
+
+
+@pytest.mark.parametrize("call", DOCUMENTED, ids=str)
+def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> None:
+    responses = OPERATIONS[documented(call)]["responses"]
+    expected = {"401", "403", "422", "500", "503"}
+    if call.method in ("POST", "PATCH") and call.route.endswith(("/v1/conversations", "/v1/goals", "{goal_id}")):
+        expected |= {"400", "413"}
+    if "{" in call.route or call.route.endswith("success-rate"):
+        expected.add("404")
+    if call.route.endswith(("/restore", "/v1/goals", "/v1/conversations", "{goal_id}")) and call.method in (
+        "POST",
+        "PATCH",
+    ):
+        expected.add("409")
+    assert {status for status in responses if status >= "400"} == expected
+    for status in expected:
+        schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+        assert responses[status]["content"] == {"application/problem+json": schema}
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("POST /v1/conversations", "202"),
+        ("POST /v1/conversations/{reference}/evaluations", "202"),
+        ("DELETE /v1/conversations/{reference}", "204"),
+        ("POST /v1/goals", "201"),
+        ("DELETE /v1/goals/{goal_id}", "204"),
+        ("GET /v1/goals", "200"),
+    ],
+)
+def test_every_call_documents_its_own_success(name: str, status: str) -> None:
+    assert [code for code in OPERATIONS[name]["responses"] if code < "400"] == [status]
+
+
+def test_everything_that_is_referred_to_is_there() -> None:
+    references = {item["$ref"] for item in inside(DOCUMENT) if isinstance(item.get("$ref"), str)}
+    assert references <= {f"#/components/schemas/{name}" for name in SCHEMAS}
+    assert references
+
+
+def test_a_schema_is_well_formed() -> None:
+    kinds = {"object", "array", "string", "integer", "number", "boolean", "null"}
+    for name, schema in SCHEMAS.items():
+        for item in inside(schema):
+            if isinstance(item.get("type"), str):
+                assert item["type"] in kinds, name
+            if item.get("type") == "object" and "properties" in item:
+                assert set(item.get("required", ())) <= set(item["properties"]), name
+            if item.get("type") == "array":
+                assert "items" in item or "prefixItems" in item, name
+
+
+def test_a_body_that_is_taken_is_documented_with_all_its_fields() -> None:
+    def fields(name: str) -> tuple[set[str], set[str]]:
+        schema = OPERATIONS[name]["requestBody"]["content"]["application/json"]["schema"]
+        body = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+        return set(body["properties"]), set(body.get("required", ()))
+
+    needed = {"conversation_id", "agent_id", "ended_at", "transcript"}
+    optional = {"contact_id", "channel", "started_at", "end_reason", "metadata"}
+    assert fields("POST /v1/conversations") == (needed | optional, needed)
+    needed = {"name", "description", "kind"}
+    assert fields("POST /v1/goals") == (needed | {"agent_id", "judged"}, needed)
+    assert fields("PATCH /v1/goals/{goal_id}") == (needed | {"judged"}, set())
+
+
+@pytest.fixture
+def full(judged: World) -> World:
+    """A world with something of everything: two conversations, two evaluations of one, a failure, a revision."""
+    client = judged.client()
+    goal_id = client.get("/v1/goals").json()["items"][0]["id"]
+    client.patch(f"/v1/goals/{goal_id}", json={"name": "Visit booked"})
+    judged.judge.fails = Reason.REFUSED
+    client.post("/v1/conversations/call-1/evaluations")
+    body = delivery("call-2", contact_id="ann", channel="phone", metadata={"a": 1}, started_at="2026-01-01T00:00:00Z")
+    client.post("/v1/conversations", json=body)
+    judged.evaluate()
+    return judged
+
+
+def test_every_answer_has_the_fields_that_are_documented_and_no_others(full: World) -> None:
+    client = full.client()
+    goal_id = client.get("/v1/goals").json()["items"][0]["id"]
+    draft = {"name": "Sale made", "description": "Something was sold.", "kind": "secondary"}
+    bodies = {"POST /v1/conversations": delivery("call-3"), "POST /v1/goals": draft}
+    bodies["PATCH /v1/goals/{goal_id}"] = {"name": "Sale"}
+    seen = set()
+    for name in sorted(OPERATIONS, key=lambda name: name.startswith("DELETE")):
+        method, path = name.split()
+        address = path.replace("{goal_id}", str(goal_id)).replace("{reference}", "call-1")
+        query = {"confirm": "Sale"} if name == "DELETE /v1/goals/{goal_id}" else {}
+        response = client.request(method, address, json=bodies.get(name), params=query)
+        answer = OPERATIONS[name]["responses"][str(response.status_code)]
+        assert response.status_code < 400, (name, response.text)
+        if response.status_code != 204:
+            assert mismatches(response.json(), answer["content"]["application/json"]["schema"]) == [], name
+        seen.add(name)
+    assert seen == set(OPERATIONS)
+
+
+def test_a_problem_has_the_fields_that_are_documented(judged: World) -> None:
+    client = judged.client()
+    for response in (
+        client.get(f"/v1/goals/{NOBODY}"),
+        client.get("/v1/goals?limit=0"),
+        client.post("/v1/conversations", json={}),
+        judged.browser().get("/v1/goals"),
+    ):
+        assert mismatches(response.json(), SCHEMAS["Problem"]) == []
+
+
+def test_the_document_and_its_page_are_served_without_a_key(world: World) -> None:
+    browser = world.browser()
+    assert browser.get("/openapi.json").json() == DOCUMENT
+    page = browser.get("/docs")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "/openapi.json" in page.text
+    assert "Goalline" in page.text
