@@ -47,7 +47,7 @@ def services(settings: Settings, *, threads: int = 1) -> Services:
     )
 
 
-def judge(settings: Settings, threads: int) -> Judge:
+def judge(settings: Settings, threads: int) -> LlmJudge:
     """Build the judge alone, for up to `threads` judgements at once."""
     return LlmJudge.from_settings(settings, threads)
 

@@ -1,10 +1,26 @@
 """Every setting of Goalline: typed, frozen, read once from the environment."""
 
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_DATABASE = r"sqlite(\+\w+)?://.*|postgresql(\+\w+)?://([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:\d*)?([/?].*)?"
+_REDIS = r"unix://.+|rediss?://([^/?#]*@)?(\[[^/?#]+\]|[^/:?#@]+)(:\d*)?([/?].*)?"
 
 
 class OutputMode(StrEnum):
@@ -22,18 +38,62 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class LogLevel(StrEnum):
+    """How severe a log line has to be to be written."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
+def _like(pattern: str, example: str) -> AfterValidator:
+    # The message must not repeat the value, which may hold a password.
+    def check(value: Any) -> Any:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not re.fullmatch(pattern, text, re.DOTALL):
+            raise ValueError(f"must look like {example}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("must be an IANA time zone such as Europe/Berlin") from error
+    return name
+
+
 class Settings(BaseSettings):
-    """The settings; each field is read from the variable GOALLINE_<FIELD>, or from the alias it names."""
+    """The settings; each field is read from the variable GOALLINE_<FIELD>, or from the alias it names.
 
-    model_config = SettingsConfigDict(env_prefix="GOALLINE_", frozen=True, extra="ignore", populate_by_name=True)
+    A variable that is set to nothing counts as not set.
+    """
 
-    database_url: str = Field("sqlite:///goalline.db", description="SQLAlchemy URL of the database.")
-    redis_url: SecretStr | None = Field(None, description="Redis URL of the queue; none means in-process.")
+    model_config = SettingsConfigDict(
+        env_prefix="GOALLINE_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: Annotated[str, _like(_DATABASE, "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME")] = (
+        # It may hold a password.
+        Field("sqlite:///goalline.db", description="SQLAlchemy URL of the database.", repr=False)
+    )
+    redis_url: Annotated[SecretStr, _like(_REDIS, "redis://HOST:PORT/NUMBER, rediss://... or unix://PATH")] | None = (
+        Field(None, description="Redis URL of the queue; none means in-process.")
+    )
     database_pool_size: PositiveInt = Field(20, description="Most connections one process opens to PostgreSQL.")
 
     model: str = Field("gpt-5-mini", description="The LLM that judges.")
     openai_api_key: SecretStr | None = Field(None, alias="OPENAI_API_KEY", description="Key for the LLM endpoint.")
-    openai_base_url: str | None = Field(
+    openai_base_url: Annotated[str, _like(r"https?://.+", "https://HOST/v1")] | None = Field(
         None, alias="OPENAI_BASE_URL", description="Address of any OpenAI-compatible endpoint."
     )
     output_mode: OutputMode = Field(
@@ -42,7 +102,7 @@ class Settings(BaseSettings):
     max_output_tokens: PositiveInt | None = Field(
         None, description="Cap on output tokens, reasoning included; none leaves it to the provider."
     )
-    price_per_million: Annotated[str | None, Field(pattern=r"^\d+(\.\d+)?,\d+(\.\d+)?$")] = Field(
+    price_per_million: Annotated[str, _like(r"\d+(\.\d+)?,\d+(\.\d+)?", "0.25,2.00")] | None = Field(
         None, description="US dollars per million input and output tokens, as `0.25,2.00`; overrides the price table."
     )
     llm_timeout_seconds: PositiveFloat = Field(120, description="Longest wait for one answer of the LLM.")
@@ -69,15 +129,33 @@ class Settings(BaseSettings):
     shutdown_seconds: PositiveInt = Field(
         10, description="How long `goalline serve` waits at its end for judgements under way."
     )
-    time_zone: str = Field("UTC", description="Time zone (IANA) of the project that the first start makes.")
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC", description="Time zone (IANA) of the project that the first start makes."
+    )
     dashboard_open: bool = Field(
         False, description="Show the pages without sign-in; for demonstrations and private networks only."
     )
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="Log lines for people (console) or machines (json).")
-    log_level: str = Field("INFO", description="Least severe level that is logged.")
+    log_level: Annotated[LogLevel, BeforeValidator(str.upper)] = Field(
+        LogLevel.INFO, description="Least severe level that is logged."
+    )
 
     @model_validator(mode="after")
     def _leases_outlive_sweeps(self) -> Self:
         if self.lease_seconds < 3 * self.sweep_seconds:
             raise ValueError("GOALLINE_LEASE_SECONDS must be at least three times GOALLINE_SWEEP_SECONDS")
         return self
+
+
+def misspelt(variables: Iterable[str]) -> dict[str, str | None]:
+    """Return each variable GOALLINE_... that no setting is read from, with the one that was probably meant."""
+    known = {name.upper(): f"GOALLINE_{name.upper()}" for name in Settings.model_fields}
+    # Those of the test suite are its own.
+    ours = (name for name in variables if name.startswith("GOALLINE_") and not name.startswith("GOALLINE_TEST_"))
+    # Compared without the beginning that all of them share.
+    found = {name: name.removeprefix("GOALLINE_") for name in ours}
+    return {
+        name: next((known[near] for near in get_close_matches(own, known, 1)), None)
+        for name, own in found.items()
+        if own not in known
+    }

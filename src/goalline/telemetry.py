@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 
 import structlog
 
@@ -33,11 +34,14 @@ def configure_logs(level: str, as_json: bool) -> None:
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     lines = logging.StreamHandler()
-    lines.addFilter(_without_exception_texts)
     lines.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_exception_texts,
+                renderer,
+            ],
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[lines], force=True)
@@ -51,13 +55,14 @@ def log(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def _without_exception_texts(record: logging.LogRecord) -> bool:
+def _without_exception_texts(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
     # An exception's text can quote a transcript, a prompt or a row. Its kind and place are enough to find it.
-    if record.exc_info and record.exc_info[0]:
-        frame = record.exc_info[2]
-        while frame and frame.tb_next:
-            frame = frame.tb_next
-        place = f" at {frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
-        record.msg = f"{record.getMessage()} [{record.exc_info[0].__name__}{place}]"
-        record.args, record.exc_info, record.exc_text = None, None, None
-    return True
+    raised = event.pop("exc_info", None)
+    error = sys.exception() if raised is True else raised[1] if isinstance(raised, tuple) else raised
+    if isinstance(error, BaseException):
+        frames = list(traceback.walk_tb(error.__traceback__))
+        place = f" at {frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else ""
+        event["event"] = f"{str(event['event']).strip()} [{type(error).__name__}{place}]"
+    return event

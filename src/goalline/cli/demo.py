@@ -16,11 +16,12 @@ from urllib.request import Request, urlopen
 
 import typer
 from pydantic import TypeAdapter
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from goalline.bootstrap import has_model, with_model
-from goalline.cli.console import err, fail, load_settings, open_database, out
+from goalline.cli.console import err, fail, load_settings, opened, out
 from goalline.cli.serve import application
 from goalline.domain.goal import GoalDraft
 from goalline.domain.key import Scope
@@ -56,7 +57,7 @@ def demo(
         own = {"database_url": f"sqlite:///{place}/demo.db", "redis_url": None, "dashboard_open": True}
         demo_settings = chosen.model_copy(update=own)
         configure_logs("WARNING", as_json=False)
-        out.print(f"Judging with [bold]{chosen.model}[/]" + (": word matching, no LLM" if stand_in else ""))
+        out.print(f"Judging with [bold]{escape(chosen.model)}[/]" + (": word matching, no LLM" if stand_in else ""))
         key = _seed(demo_settings)
         with _serving(demo_settings, port) as address:
             failed = _run(_Client(address, key), patience)
@@ -100,13 +101,11 @@ def _seed(settings: Settings) -> str:
     # The goals are written straight into the database, as of two weeks ago: over HTTP they would apply to
     # conversations that end from now on, and there would be no history to show.
     drafts = TypeAdapter(list[GoalDraft]).validate_json((folder("fixtures") / "demo/goals.json").read_bytes())
-    database = open_database(settings)
-    with database.transaction() as session:
+    with opened(settings) as database, database.transaction() as session:
         project = projects.first(session, settings.time_zone, utc_now())
         key = projects.create_key(session, project.id, "demo", Scope.ADMIN, utc_now())
         for draft in drafts:
             goals.create(session, project.id, draft, utc_now() - _GOALS_AGE)
-    database.close()
     return key
 
 

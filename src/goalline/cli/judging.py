@@ -1,10 +1,11 @@
 """goalline judge: judge a labelled file and tell how far the judge agrees with the labels."""
 
 import json
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,11 +14,12 @@ from uuid import uuid4
 
 import typer
 from pydantic import BaseModel, Field, ValidationError
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from goalline import bootstrap
-from goalline.cli.console import err, fail, load_settings, out, print_json
+from goalline.cli.console import err, fail, load_settings, out, plain, print_json
 from goalline.domain.evaluation import Effort, Judge, JudgementFailed, JudgeUnavailable, Reason, Usage
 from goalline.domain.goal import GoalInForce, Kind
 from goalline.domain.rates import Agreement
@@ -76,9 +78,9 @@ def judge(
         fail("set OPENAI_API_KEY or OPENAI_BASE_URL (and GOALLINE_MODEL), or use --stand-in")
     with (
         bootstrap.with_model(settings, stand_in=stand_in) as chosen,
-        output.open("w", encoding="utf-8") if output else nullcontext() as lines,
+        _writable(output) as lines,
+        closing(bootstrap.judge(chosen, threads)) as judging,
     ):
-        judging = bootstrap.judge(chosen, threads)
         results = []
         for result in _judge_all(judging, conversations, threads):
             results.append(result)
@@ -92,16 +94,34 @@ def judge(
     raise typer.Exit(1 if summary["failed"] else 0)
 
 
+@contextmanager
+def _writable(output: Path | None) -> Iterator[TextIO | None]:
+    if output is None:
+        yield None
+        return
+    try:
+        lines = output.open("w", encoding="utf-8")
+    except OSError as error:
+        fail(f"--output: {output} cannot be written: {error.strerror}")
+    with lines:
+        yield lines
+
+
 def _read(file: Path) -> list[LabelledConversation]:
     conversations = []
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                try:
-                    conversations.append(LabelledConversation.model_validate_json(line))
-                except ValidationError as error:
-                    first = error.errors(include_input=False, include_url=False)[0]
-                    fail(f"{file}, line {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
+    try:
+        # Line breaks as JSON Lines has them: other characters that break lines may stand in a transcript.
+        lines = file.read_bytes().removeprefix(BOM_UTF8).split(b"\n")
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}")
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                conversations.append(LabelledConversation.model_validate_json(line))
+            except ValidationError as error:
+                first = error.errors(include_input=False, include_url=False)[0]
+                place = [f"{file}, line {number}", *filter(None, [".".join(map(str, first["loc"]))])]
+                fail(": ".join([*place, plain(first["msg"])]))
     if not conversations:
         fail(f"{file} holds no conversations")
     return conversations
@@ -182,11 +202,11 @@ def _measures(agreement: Agreement) -> dict[str, Any]:
 
 
 def _show(summary: dict[str, Any]) -> None:
-    out.print(f"model {summary['model']}, prompt {summary['prompt_digest'][:12]}")
+    out.print(f"model {summary['model']}, prompt {summary['prompt_digest'][:12]}", markup=False)
     for name, measures in {**summary["sources"], "all": summary}.items():
         if name == "all" and len(summary["sources"]) == 1:
             continue
-        table = Table("label \\ verdict", *(outcome.replace("_", " ") for outcome in Outcome), title=name)
+        table = Table("label \\ verdict", *(outcome.replace("_", " ") for outcome in Outcome), title=escape(name))
         for label, row in measures["confusion"].items():
             table.add_row(label.replace("_", " "), *(f"{number:,}" for number in row.values()))
         out.print(table)

@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from goalline.cli.console import load_settings, open_database, out, print_json, refusals
-from goalline.domain.key import Scope, prefix_of
+from goalline.cli.console import checked, load_settings, opened, out, print_json
+from goalline.domain.key import Scope
+from goalline.domain.text import Line
 from goalline.store import projects
 from goalline.worker import utc_now
 
@@ -33,7 +35,8 @@ def create(
     """
     settings = load_settings()
     lifetime = timedelta(days=expires_in_days) if expires_in_days else None
-    with refusals(), open_database(settings).transaction() as session:
+    name = checked(Line, name, "--name")
+    with opened(settings) as database, database.transaction() as session:
         if project is None:
             projects.first(session, settings.time_zone, utc_now())
         owner = projects.named(session, project)
@@ -41,7 +44,7 @@ def create(
     if as_json:
         print_json({"key": key})
     else:
-        out.print(f"{scope} key of project {owner.name!r}; it is shown this once:\n")
+        out.print(f"{scope} key of project {owner.name!r}; it is shown this once:\n", markup=False)
         out.print(f"    {key}\n", highlight=False, soft_wrap=True)
 
 
@@ -51,7 +54,7 @@ def list_keys(project: ProjectName = None, as_json: AsJson = False) -> None:
 
     Example: `goalline keys list --json`
     """
-    with refusals(), open_database(load_settings()).reading() as session:
+    with opened(load_settings()) as database, database.reading() as session:
         rows = projects.keys_of(session, projects.named(session, project).id)
     now = utc_now()
     listed = [
@@ -74,7 +77,7 @@ def list_keys(project: ProjectName = None, as_json: AsJson = False) -> None:
         return
     table = Table("key", "name", "scope", "created", "expires", "state")
     for row in listed:
-        table.add_row(*(str(value) if value else "never" for value in row.values()))
+        table.add_row(*(escape(str(value)) if value else "never" for value in row.values()))
     out.print(table)
 
 
@@ -87,7 +90,7 @@ def revoke(
 
     Example: `goalline keys revoke gl_Ab3dEf6hIj9k`
     """
-    prefix = prefix_of(key) or key.removeprefix("gl_").split("_")[0]
-    with refusals(), open_database(load_settings()).transaction() as session:
+    prefix = key.removeprefix("gl_").split("_")[0]
+    with opened(load_settings()) as database, database.transaction() as session:
         projects.revoke_key(session, projects.named(session, project).id, prefix, utc_now())
-    out.print(f"gl_{prefix}_... is revoked")
+    out.print(f"gl_{prefix}_... is revoked", markup=False)

@@ -1,12 +1,13 @@
 """goalline projects: create, list, edit."""
 
-from typing import Annotated, Any
+from shlex import quote
+from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
+from rich.markup import escape
 from rich.table import Table
 
-from goalline.cli.console import fail, load_settings, open_database, out, print_json, refusals
+from goalline.cli.console import checked, load_settings, opened, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
 from goalline.domain.calendar import TimeZone
 from goalline.domain.text import Line
@@ -26,9 +27,11 @@ def create(name: Annotated[str, typer.Argument(help="A name of your choice.")], 
 
     Example: `goalline projects create clinic --time-zone Europe/Berlin`
     """
-    with refusals(), open_database(load_settings()).transaction() as session:
-        projects.create(session, _checked(Line, name), _checked(TimeZone, time_zone), utc_now())
-    out.print(f"made project {name!r}; goalline keys create --project {name} makes a key for it", soft_wrap=True)
+    name, zone = checked(Line, name, "NAME"), checked(TimeZone, time_zone, "--time-zone")
+    with opened(load_settings()) as database, database.transaction() as session:
+        projects.create(session, name, zone, utc_now())
+    advice = f"goalline keys create --project {quote(name)} --scope ingest makes a key for it"
+    out.print(f"made project {name!r}; {advice}", soft_wrap=True, markup=False)
 
 
 @app.command("list")
@@ -37,14 +40,14 @@ def list_projects(as_json: AsJson = False) -> None:
 
     Example: `goalline projects list`
     """
-    with refusals(), open_database(load_settings()).reading() as session:
+    with opened(load_settings()) as database, database.reading() as session:
         rows = projects.every(session)
     if as_json:
         print_json([{"name": row.name, "time_zone": row.time_zone, "id": str(row.id)} for row in rows])
         return
     table = Table("project", "time zone")
     for row in rows:
-        table.add_row(row.name, row.time_zone)
+        table.add_row(escape(row.name), row.time_zone)
     out.print(table)
 
 
@@ -54,18 +57,14 @@ def edit(time_zone: Zone, project: ProjectName = None) -> None:
 
     Example: `goalline projects edit --time-zone America/New_York`
     """
-    zone = _checked(TimeZone, time_zone)
-    with refusals(), open_database(load_settings()).transaction() as session:
+    zone = checked(TimeZone, time_zone, "--time-zone")
+    with opened(load_settings()) as database, database.transaction() as session:
         owner = projects.named(session, project)
         projects.move(session, owner, zone)
         moved = conversations.redate(session, owner.id, zone)
         rollups.rebuild(session)
-    out.print(f"project {owner.name!r} counts its days in {zone} now; {moved:,} conversations moved to another day")
-
-
-def _checked(kind: Any, value: str) -> str:
-    try:
-        checked: str = TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        fail(error.errors()[0]["msg"].removeprefix("Value error, "))
-    return checked
+    out.print(
+        f"project {owner.name!r} counts its days in {zone} now; {moved:,} conversations moved to another day",
+        soft_wrap=True,
+        markup=False,
+    )

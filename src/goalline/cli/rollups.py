@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from goalline.cli.console import load_settings, open_database, out, print_json, refusals
+from goalline.cli.console import load_settings, opened, out, print_json
 from goalline.cli.keys import AsJson
 from goalline.store import rollups
 
@@ -20,13 +20,13 @@ def verify(as_json: AsJson = False) -> None:
 
     Example: `goalline rollups verify`
     """
-    with refusals(), open_database(load_settings()).snapshot() as session:
+    with opened(load_settings()) as database, database.snapshot() as session:
         differences = [asdict(difference) for difference in rollups.differences(session)]
     if as_json:
         print_json({"differences": differences})
     elif differences:
         for difference in differences:
-            out.print(_sentence(difference), soft_wrap=True)
+            out.print(_sentence(difference), soft_wrap=True, markup=False)
         out.print(f"{len(differences):,} counts differ; goalline rollups rebuild puts them right")
     else:
         out.print("every count is right")
@@ -39,7 +39,7 @@ def rebuild() -> None:
 
     Example: `goalline rollups rebuild`
     """
-    with refusals(), open_database(load_settings()).transaction() as session:
+    with opened(load_settings()) as database, database.transaction() as session:
         rows = rollups.rebuild(session)
     out.print(f"recounted into {rows:,} rows")
 

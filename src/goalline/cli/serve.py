@@ -1,19 +1,20 @@
 """goalline serve, worker, migrate, stand-in: what runs Goalline."""
 
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from goalline.bootstrap import has_model, services
-from goalline.cli.console import err, fail, load_settings, open_database, out
+from goalline.cli.console import err, fail, load_settings, open_database, opened, opening, out
 from goalline.domain.key import Scope
 from goalline.settings import Settings
 from goalline.store import projects, schema
-from goalline.store.database import Database, DatabaseUnavailable
+from goalline.store.database import Database
 
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]
@@ -27,15 +28,30 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     import uvicorn
 
     settings = load_settings()
-    database = open_database(settings)
-    greet(database, settings)
-    database.close()
+    _require_free(host, port)
+    with opened(settings) as database:
+        greet(database, settings)
     if not has_model(settings):
         err.print("OPENAI_API_KEY and OPENAI_BASE_URL are not set: conversations are stored, judging them will fail")
     # uvicorn hands SIGTERM on when it has shut down; the default would end us before the worker is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with application(settings) as app:
         uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+
+
+def _require_free(host: str, port: int) -> None:
+    # uvicorn would find out only after the first admin key was made and the worker had begun to judge.
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        _fail_to_listen(host, port, error)
+
+
+def _fail_to_listen(host: str, port: int, error: OSError) -> NoReturn:
+    fail(f"cannot listen on {host} port {port}: {(error.strerror or 'not possible').lower()}; try another --port")
 
 
 @contextmanager
@@ -96,14 +112,10 @@ def migrate() -> None:
     Example: `GOALLINE_DATABASE_URL=postgresql://... goalline migrate`
     """
     settings = load_settings()
-    try:
-        database = Database(settings.database_url, settings.database_pool_size)
+    with opening(settings) as database:
         applied = schema.migrate(database)
         schema.require_current(database)
-    except (ValueError, schema.SchemaOutdated) as error:
-        fail(str(error))
-    except DatabaseUnavailable as error:
-        fail(f"the database cannot be opened ({error}); check GOALLINE_DATABASE_URL and that it is running")
+    database.close()
     out.print(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
 
 
@@ -118,5 +130,10 @@ def stand_in(
     """
     from goalline.judge.stand_in import serve_forever
 
-    out.print(f"stand-in model at http://{host}:{port}/v1 (word matching, no LLM); Ctrl-C ends it")
-    serve_forever(host, port, latency)
+    def announce(address: str) -> None:
+        out.print(f"stand-in model at {address} (word matching, no LLM); Ctrl-C ends it", soft_wrap=True)
+
+    try:
+        serve_forever(host, port, latency, announce)
+    except OSError as error:
+        _fail_to_listen(host, port, error)

@@ -1,0 +1,39 @@
+"""What the tests of the commands are given: a terminal in an empty folder, and a database with a few verdicts."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goalline.cli import console, demo
+from goalline.store import schema
+from goalline.store.database import Database
+from tests.cli.terminal import Terminal
+from tests.store.world import World, a_world
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """A terminal that is wide enough for every line."""
+    monkeypatch.chdir(tmp_path)
+    for window in (console.out, console.err):
+        monkeypatch.setattr(window, "_width", 200)
+    # The commands end with their process, these do not: they must leave the tests' own logging as it is.
+    for module in (console, demo):
+        monkeypatch.setattr(module, "configure_logs", lambda *_args, **_more: None)
+    before: Any = signal.getsignal(signal.SIGTERM)
+    yield Terminal(tmp_path)
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def judged(terminal: Terminal) -> Iterator[World]:
+    """The terminal's database, with one project in Berlin and one achieved verdict, of 11:30 p.m. UTC."""
+    url = f"sqlite:///{terminal.database_file}"
+    database = Database(url)
+    schema.migrate(database)
+    database.close()
+    with a_world(url) as world:
+        yield world

@@ -1,0 +1,100 @@
+"""What a command cannot work with it names in a line or two: no traceback, no secret, status 1."""
+
+import pytest
+
+from tests.cli.terminal import Terminal
+
+SECRET = "xyzzyplugh"
+
+COMMANDS = [
+    ("serve", "--port", "0"),
+    ("worker",),
+    ("migrate",),
+    ("keys", "create", "--scope", "read"),
+    ("keys", "list"),
+    ("keys", "revoke", "gl_NotThere1234"),
+    ("projects", "create", "clinic"),
+    ("projects", "list"),
+    ("projects", "edit", "--time-zone", "UTC"),
+    ("rollups", "verify"),
+    ("rollups", "rebuild"),
+]
+WITHOUT_DATABASE = [("demo", "--once"), ("judge", __file__)]
+
+UNUSABLE = {
+    "out of reach": f"postgresql://goalline:{SECRET}@127.0.0.1:1/goalline",
+    "unknown option": f"postgresql://goalline:{SECRET}@127.0.0.1:1/goalline?nonsense=1",
+    "no such folder": "sqlite:///nowhere/goalline.db",
+    "a folder": "sqlite:///.",
+    "no database": f"sqlite:///{__file__}",
+    "unknown driver": "sqlite+nonsense:///goalline.db",
+    "in memory": "sqlite://",
+}
+BAD_SETTINGS = {
+    "GOALLINE_DATABASE_URL": f"mysql://goalline:{SECRET}@127.0.0.1/goalline",
+    "GOALLINE_REDIS_URL": f"http://:{SECRET}@127.0.0.1:6379",
+    "GOALLINE_WORKER_THREADS": SECRET,
+    "GOALLINE_TIME_ZONE": SECRET,
+    "GOALLINE_LOG_LEVEL": SECRET,
+    "GOALLINE_LOG_FORMAT": SECRET,
+    "GOALLINE_LEASE_SECONDS": "1",
+    "OPENAI_BASE_URL": SECRET,
+}
+
+
+@pytest.fixture(autouse=True)
+def _redis_is_out_of_reach(terminal: Terminal) -> None:
+    terminal.environment["GOALLINE_REDIS_URL"] = "redis://127.0.0.1:1/0"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_database_out_of_reach_is_named(terminal: Terminal, command: tuple[str, ...]) -> None:
+    complaint = terminal.refuses(*command, GOALLINE_DATABASE_URL=UNUSABLE["out of reach"])
+    assert "check GOALLINE_DATABASE_URL and that it is running" in complaint
+    assert SECRET not in complaint
+
+
+@pytest.mark.parametrize("url", UNUSABLE.values(), ids=UNUSABLE)
+@pytest.mark.parametrize("command", [("migrate",), ("keys", "list")], ids=" ".join)
+def test_whatever_keeps_a_database_from_opening_is_one_line(
+    terminal: Terminal, command: tuple[str, ...], url: str
+) -> None:
+    complaint = terminal.refuses(*command, GOALLINE_DATABASE_URL=url)
+    assert complaint.count("\n") == 1
+    assert complaint.startswith("goalline: ")
+    assert SECRET not in complaint
+
+
+@pytest.mark.parametrize(("variable", "value"), BAD_SETTINGS.items(), ids=BAD_SETTINGS)
+def test_a_bad_setting_is_named_and_its_value_is_not(terminal: Terminal, variable: str, value: str) -> None:
+    terminal.environment[variable] = value
+    complaint = terminal.refuses("serve", "--port", "0")
+    first, last = complaint.splitlines()
+    assert first.startswith(variable)
+    assert "Value error" not in first
+    assert last == "goalline: the settings are not valid"
+    assert SECRET not in complaint
+    assert not terminal.database_file.exists()
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *WITHOUT_DATABASE], ids=lambda command: " ".join(command[:2]))
+def test_every_command_refuses_bad_settings_alike(terminal: Terminal, command: tuple[str, ...]) -> None:
+    assert "GOALLINE_MAX_TURNS: " in terminal.refuses(*command, GOALLINE_MAX_TURNS="many")
+
+
+def test_several_bad_settings_are_all_named(terminal: Terminal) -> None:
+    complaint = terminal.refuses("migrate", GOALLINE_MAX_TURNS="many", GOALLINE_SWEEP_SECONDS="0")
+    assert "GOALLINE_MAX_TURNS: " in complaint
+    assert "GOALLINE_SWEEP_SECONDS: " in complaint
+
+
+def test_a_misspelt_variable_is_pointed_out_and_the_command_goes_on(terminal: Terminal) -> None:
+    result = terminal.run("migrate", GOALLINE_MODLE=SECRET)
+    assert result.exit_code == 0
+    assert result.stderr == "GOALLINE_MODLE is no setting of Goalline; did you mean GOALLINE_MODEL?\n"
+
+
+def test_variables_that_are_set_to_nothing_count_as_not_set(terminal: Terminal) -> None:
+    names = ("GOALLINE_DATABASE_URL", "GOALLINE_MODEL", "GOALLINE_TIME_ZONE", "GOALLINE_LEASE_SECONDS")
+    terminal.prints("migrate", **dict.fromkeys(names, ""))
+    assert terminal.database_file.exists()
