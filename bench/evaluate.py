@@ -4,9 +4,17 @@
     python -m bench.evaluate --database URL --redis URL         PostgreSQL, Redis, one worker process
 
 Goalline receives, queues, judges, stores and counts; the loop only posts the same prompt to the same stand-in model
-and parses what comes back. CPU is that of Goalline's own processes or of the loop's, user and system; the model's
-and the load generator's are not in it. Both run in turn, round by round, so that the machine's moods hit both; what
-counts are the ratios, taken as the median of the rounds.
+and parses what comes back. Both run in turn, round by round, so that the machine's moods hit both; what counts are the
+ratios, taken as the median of the rounds.
+
+What is counted is a stretch in the middle of each run. It begins when twice as many as there are threads have been
+evaluated and ends when the wanted number has been evaluated since; more is in the queue then than the threads can
+hold. So neither the start of a run nor its end, where threads have nothing to do, is in a rate. Conversations are
+posted as they are evaluated, so that never more than three times as many as there are threads wait or run: the CPU of
+an evaluation has that of one receipt in it.
+
+CPU is that of Goalline's own processes or of the loop's, user and system. Not in it: the stand-in model, the load
+generator, which also looks into the database for how many were evaluated, PostgreSQL and Redis.
 """
 
 import argparse
@@ -18,60 +26,31 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx2
+from sqlalchemy import func, select
 
+from bench.sample import GOALS, TURNS, conversation
+from bench.stopwatch import Measured, Stopwatch
+from goalline.domain.evaluation import Status
 from goalline.domain.goal import GoalInForce, Kind
 from goalline.domain.transcript import Turn
 from goalline.judge.llm import LlmJudge
 from goalline.judge.stand_in import StandIn
-from tests.running import Running, command, descendants, environment, run, serving, wait_until, working
+from goalline.store import projects
+from goalline.store.database import Database
+from goalline.store.tables import Conversation, Evaluation, table
+from tests.running import Running, command, descendants, environment, run, serving, working
 
-GOALS = [
-    ("Appointment booked", "An appointment was booked for the caller and the agent said that it is booked."),
-    ("Price told", "The agent told the caller what the appointment costs."),
-    ("Reminder offered", "The agent offered to send a reminder before the appointment."),
-    ("Address given", "The agent told the caller a street address."),
-    ("Further help offered", "The agent asked whether there is anything else to do for the caller."),
-]
-TURNS = [
-    {"role": "agent", "text": "Good morning, this is the sample clinic. How can I help you today?"},
-    {"role": "user", "text": "I would like to have an appointment next week, on Monday or on Tuesday if possible."},
-    {"role": "agent", "text": "On Monday there is a slot at nine and another one at a quarter past four."},
-    {"role": "user", "text": "Nine is too early for me, and what would it cost to come in the afternoon?"},
-] * 9 + [
-    {"role": "agent", "text": "It costs 40 dollars. I have booked your appointment for Monday at a quarter past four."},
-    {"role": "user", "text": "Thank you, that is all that I wanted."},
-    {"role": "agent", "text": "Is there anything else I can help you with?"},
-    {"role": "user", "text": "No, goodbye."},
-]
 CLIENTS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one run took: evaluations (or calls), seconds, and CPU seconds."""
-
-    number: int
-    seconds: float
-    cpu: float
-
-    @property
-    def cpu_ms(self) -> float:
-        """CPU of one evaluation, in milliseconds."""
-        return self.cpu / self.number * 1000
-
-    @property
-    def rate(self) -> float:
-        """Evaluations per second."""
-        return self.number / self.seconds
+LEAD, BACKLOG = 2, 3
+"""How many times the threads are evaluated before the counting begins, and wait or run at most."""
 
 
 def main() -> None:
@@ -79,59 +58,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", help="database URL (default: a new SQLite file)")
     parser.add_argument("--redis", help="Redis URL (default: in-process)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds without latency")
     parser.add_argument("--number", type=int, default=600, help="evaluations a round without latency")
-    parser.add_argument("--threads", type=int, default=64, help="judgements at once, at 1 s latency")
+    parser.add_argument("--latency-rounds", type=int, default=3, help="rounds at 1 s latency")
+    parser.add_argument("--threads", type=int, default=32, help="judgements at once, at 1 s latency")
     parser.add_argument("--waves", type=int, default=20, help="evaluations for each thread, at 1 s latency")
     given = parser.parse_args()
+    # Everything is on this machine; a proxy does not lead there.
+    for name in [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]:
+        del os.environ[name]
 
-    ratios = []
     print(f"{'':32}{'number':>8}{'per second':>12}{'CPU ms each':>13}")
+    ratios = []
     for _ in range(given.rounds):
-        bare = _bare_loop(given.number, latency=0.0, threads=8)
-        ours = _goalline(given, given.number, latency=0.0, threads=8)
+        bare, ours = _round(given, given.number, latency=0.0, threads=8)
         ratios.append(ours.cpu_ms / bare.cpu_ms)
-        _row("bare loop, no latency", bare)
-        _row("goalline, no latency", ours)
-    number = given.threads * given.waves
-    bare = _bare_loop(number, latency=1.0, threads=given.threads)
-    ours = _goalline(given, number, latency=1.0, threads=given.threads)
-    _row(f"bare loop, 1 s, {given.threads} threads", bare)
-    _row(f"goalline, 1 s, {given.threads} threads", ours)
-    print(
-        f"\nCPU of an evaluation / CPU of a bare call: {statistics.median(ratios):.1f}"
-        f"  (rounds: {', '.join(f'{ratio:.1f}' for ratio in ratios)})"
-    )
-    print(
-        f"at 1 s latency: {ours.rate:.1f}/s = {ours.rate / given.threads:.1%} of threads / latency, "
-        f"the bare loop {bare.rate / given.threads:.1%}"
-    )
+    shares = []
+    for _ in range(given.latency_rounds):
+        bare, ours = _round(given, given.threads * given.waves, latency=1.0, threads=given.threads)
+        shares.append((ours.rate / given.threads, bare.rate / given.threads))
+    if ratios:
+        print(f"\nCPU of an evaluation / CPU of a bare call: {_median(ratios, '.1f')}")
+    if shares:
+        ours_all, bare_all = (_median(list(each), ".1%") for each in zip(*shares, strict=True))
+        print(f"at 1 s latency, of threads / latency: {ours_all}; the bare loop: {bare_all}")
+
+
+def _round(given: argparse.Namespace, number: int, latency: float, threads: int) -> tuple[Measured, Measured]:
+    bare = _bare_loop(number, latency, threads)
+    _row(f"bare loop, {latency:.0f} s, {threads} threads", bare)
+    ours = _goalline(given, number, latency, threads)
+    _row(f"goalline, {latency:.0f} s, {threads} threads", ours)
+    return bare, ours
 
 
 def _row(name: str, measured: Measured) -> None:
     print(f"{name:32}{measured.number:>8}{measured.rate:>12.1f}{measured.cpu_ms:>13.2f}", flush=True)
 
 
+def _median(rounds: list[float], form: str) -> str:
+    return f"{statistics.median(rounds):{form}} (rounds: {', '.join(f'{each:{form}}' for each in rounds)})"
+
+
 @contextmanager
 def _model(latency: float) -> Iterator[str]:
     # A process of its own, so that its CPU is nobody else's.
-    port = "18431"
     with subprocess.Popen(
-        command("stand-in", "--port", port, "--latency", str(latency)), stdout=subprocess.DEVNULL, text=True
+        command("stand-in", "--port", "0", "--latency", str(latency)), stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: _answers(f"{url}/v1/models"), process)
-            yield f"{url}/v1"
+            assert process.stdout is not None
+            yield next(word for word in process.stdout.readline().split() if word.startswith("http://"))
         finally:
             process.terminate()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx2.get(url, timeout=5).is_success
-    except httpx2.TransportError:
-        return False
 
 
 def _bare_loop(number: int, latency: float, threads: int) -> Measured:
@@ -155,10 +134,13 @@ def _loop(url: str, body: Any, number: int, threads: int) -> Measured:
             answer = client.post(f"{url}/chat/completions", json=body).json()
             return json.loads(answer["choices"][0]["message"]["content"])
 
-        list(pool.map(call, range(threads)))
-        cpu, start = _own_cpu(), time.perf_counter()
-        list(pool.map(call, range(number)))
-        return Measured(number, time.perf_counter() - start, _own_cpu() - cpu)
+        watch = Stopwatch(LEAD * threads, number, _own_cpu)
+        calls = [pool.submit(call, n) for n in range(LEAD * threads + number + BACKLOG * threads)]
+        for done, answered in enumerate(as_completed(calls), start=1):
+            answered.result()
+            watch.look(done)
+    assert watch.measured
+    return watch.measured
 
 
 def _own_cpu() -> float:
@@ -187,31 +169,47 @@ def _goalline(given: argparse.Namespace, number: int, latency: float, threads: i
         goalline = stack.enter_context(serving(settings, folder, key))
         for goal, description in GOALS:
             goalline.post("/v1/goals", {"name": goal, "description": description, "kind": "secondary"})
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            _judge(goalline, pool, threads)
-            cpu, start = _cpu_of_children(), time.perf_counter()
-            _judge(goalline, pool, number)
-            return Measured(number, time.perf_counter() - start, _cpu_of_children() - cpu)
+        with closing(Database(settings["GOALLINE_DATABASE_URL"])) as database:
+            return _sustained(goalline, _counter(database, project), number, threads)
 
 
-def _judge(goalline: Running, pool: ThreadPoolExecutor, number: int) -> None:
-    rate = "/v1/reports/goals"
-    before = goalline.get(rate)["goals"][0]["evaluated"]
-    batch = uuid4().hex
-    for _ in pool.map(lambda n: goalline.post("/v1/conversations", _conversation(batch, n)), range(number)):
-        pass
-    # Few looks, as each of them costs CPU that is counted.
-    while goalline.get(rate)["goals"][0]["evaluated"] - before < number:
-        time.sleep(0.2)
+def _sustained(goalline: Running, evaluated: Callable[[], int], number: int, threads: int) -> Measured:
+    """Post as fast as is evaluated, and measure in the middle."""
+    watch = Stopwatch(LEAD * threads, number, _cpu_of_children)
+    posted = done = 0
+    answering: list[Future[Any]] = []
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        while watch.measured is None or done < posted:
+            wanted = posted if watch.measured else done + BACKLOG * threads
+            answering += [
+                pool.submit(goalline.post, "/v1/conversations", conversation(n)) for n in range(posted, wanted)
+            ]
+            posted = max(posted, wanted)
+            time.sleep(0.02)
+            done = evaluated()
+            watch.look(done)
+            for answered in [post for post in answering if post.done()]:
+                answered.result()  # one that was refused would be waited for in vain
+                answering.remove(answered)
+    return watch.measured
 
 
-def _conversation(batch: str, number: int) -> dict[str, Any]:
-    return {
-        "conversation_id": f"{batch}-{number}",
-        "agent_id": "bench",
-        "ended_at": "2999-01-01T00:00:00Z",
-        "transcript": TURNS,
-    }
+def _counter(database: Database, project: str) -> Callable[[], int]:
+    # A look of our own into the database: asking Goalline would cost CPU that is counted.
+    conversations, evaluations = table(Conversation), table(Evaluation)
+    with database.reading() as session:
+        owner = projects.named(session, project).id
+    succeeded = (
+        select(func.count())
+        .select_from(evaluations.join(conversations))
+        .where(conversations.c.project_id == owner, evaluations.c.status == Status.SUCCEEDED)
+    )
+
+    def evaluated() -> int:
+        with database.reading() as session:
+            return int(session.execute(succeeded).scalar_one())
+
+    return evaluated
 
 
 def _cpu_of_children() -> float:

@@ -65,6 +65,9 @@ BAD = [
     ("redis_url", "redis://"),
     ("redis_url", f"localhost:6379/{SECRET}"),
     ("openai_base_url", f"api.example/{SECRET}"),
+    ("openai_api_key", f"sk-{SECRET}\nsk-another"),
+    ("openai_api_key", f"“sk-{SECRET}”"),
+    ("openai_api_key", f"sk-{SECRET}\u00a0x"),
     ("price_per_million", "0.25"),
     ("price_per_million", "0.25, 2"),
     ("price_per_million", "-1,2"),
@@ -99,6 +102,15 @@ def test_a_good_address_of_redis_is_read_from_its_variable(monkeypatch: pytest.M
     redis_url = set_to(monkeypatch, "redis_url", url).redis_url
     assert redis_url is not None
     assert redis_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize("key", ["sk-sample", " sk-sample\n", 'with space and ~!"#'])
+def test_a_key_that_a_header_takes_is_read_with_what_copying_left_around_it(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    read = set_to(monkeypatch, "openai_api_key", key).openai_api_key
+    assert read is not None
+    assert read.get_secret_value() == key
 
 
 @pytest.mark.parametrize(("name", "value"), BAD)

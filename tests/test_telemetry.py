@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from goalline.judge.stand_in import Fault, StandIn
-from goalline.telemetry import configure_logs, log
+from goalline.telemetry import configure_logs, log, place_of
 from tests.running import conversation, environment, serving, wait_until
 
 SECRET = "xyzzyplugh"
@@ -143,6 +143,16 @@ def test_an_exception_that_is_handed_over_later_keeps_its_words_too(lines: Lines
     assert placed.startswith("it broke [ValueError at ")
     assert unplaced == "it broke [ValueError]"
     assert SECRET not in placed
+
+
+def test_the_place_of_an_error_is_its_kind_its_file_and_its_line() -> None:
+    with pytest.raises(ValueError, match=SECRET) as raised:
+        fail()
+    assert place_of(raised.value) == f"ValueError at {__file__}:{fail.__code__.co_firstlineno + 4}"
+
+
+def test_an_error_that_was_never_raised_has_a_kind_alone() -> None:
+    assert place_of(ValueError(SECRET)) == "ValueError"
 
 
 def test_without_an_exception_there_is_nothing_to_tell(lines: Lines) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from goalline.domain.calendar import local_day
 from goalline.domain.evaluation import (
+    RING_AGAIN_AFTER,
     Effort,
     Judge,
     Judgement,
@@ -28,18 +28,14 @@ from goalline.domain.goal import GoalInForce, goals_in_force
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.transcript import Delivery, Turn, digest, is_empty
 from goalline.store import conversations, evaluations, goals, rollups
-from goalline.store.database import Database, Session
+from goalline.store.database import Database, DatabaseUnavailable, Session
 from goalline.store.evaluations import Claim
 from goalline.store.rollups import ConversationPlace
 from goalline.store.tables import Conversation, Project
-from goalline.telemetry import log
-
-RING_AGAIN_AFTER = timedelta(seconds=60)
-"""How long a rung evaluation may wait for a free worker before the sweep rings for it again."""
+from goalline.telemetry import log, place_of
 
 SWEEP_LIMIT = 1_000
 """Most evaluations one sweep rings for; a longer backlog is served by the next sweeps."""
-
 
 _log = log(__name__)
 
@@ -68,6 +64,13 @@ class Work:
     transcript_digest: str
     goals: Sequence[GoalInForce]
 
+    @property
+    def needless(self) -> Reason | None:
+        """Why there is nothing to judge, if there is nothing."""
+        if is_empty(self.turns):
+            return Reason.EMPTY_TRANSCRIPT
+        return None if self.goals else Reason.NO_GOAL_IN_FORCE
+
 
 def receive(database: Database, project: Project, delivery: Delivery, now: datetime) -> Receipt:
     """Store a conversation and queue its evaluation, once.
@@ -79,12 +82,12 @@ def receive(database: Database, project: Project, delivery: Delivery, now: datet
         Conflict: the conversation is stored with another agent.
     """
     words = digest(delivery.transcript)
-    day = local_day(min(delivery.ended_at, now), project.time_zone)
     with database.transaction() as session:
         row: Conversation | None = None
         while row is None:
-            row_id = conversations.insert_once(session, project.id, delivery, words, day, now)
-            if row_id:
+            stored = conversations.insert_once(session, project, delivery, words, now)
+            if stored:
+                row_id, day = stored
                 evaluation_id = evaluations.enqueue(session, row_id, 1, now, now + RING_AGAIN_AFTER)
                 rollups.count_conversations(session, ConversationPlace(project.id, day, delivery.agent_id), 1)
                 return Receipt(
@@ -124,20 +127,23 @@ def evaluate(
     the claim was lost while the judge thought. The judge thinks inside `holding(claim)`, which may renew the lease.
     """
     work = _begin(database, evaluation_id, clock(), lease)
-    if not isinstance(work, Work):
-        return work
+    if work is None:
+        return None
+    if work.needless:
+        return _skip(database, work, work.needless, clock())
     with holding(work.claim):
         try:
-            judgement = judge.judge(work.goals, work.turns)
+            return complete(database, work, judge.judge(work.goals, work.turns), clock())
         except JudgeUnavailable as unavailable:
             return _release(database, work.claim, unavailable, clock(), give_up_after)
         except JudgementFailed as failed:
             return _fail(database, work.claim, failed.reason, failed.effort, clock())
+        except DatabaseUnavailable:
+            raise
         except Exception as error:
             # A defect of ours must not make the same conversation be judged, and paid for, again and again.
-            _log.error("judge_broke", evaluation_id=str(evaluation_id), error=type(error).__name__)
+            _log.error("judgement_broke", evaluation_id=str(evaluation_id), error=place_of(error))
             return _fail(database, work.claim, Reason.INTERNAL_ERROR, None, clock())
-        return complete(database, work, judgement, clock())
 
 
 def complete(database: Database, work: Work, judgement: Judgement, now: datetime) -> Status | None:
@@ -172,23 +178,24 @@ def judge_again(database: Database, project_id: UUID, reference: str, now: datet
 def sweep(database: Database, now: datetime, *, forgotten: bool = False) -> list[UUID]:
     """Return the evaluations to ring for: queued ones that nobody took, running ones whose worker died.
 
-    Each is returned once in `RING_AGAIN_AFTER`, however many sweepers there are. With `forgotten`, for a bell that
-    lost its memory, every queued evaluation that is due counts as not rung for yet.
+    Each is returned once in `RING_AGAIN_AFTER`, however many sweepers there are; and as long as nobody takes it, ever
+    less often, so that a backlog does not fill the broker. With `forgotten`, for a bell that lost its memory, every
+    queued evaluation that is due counts as not rung for yet.
     """
     with database.transaction() as session:
         if forgotten:
             evaluations.forget_bells(session, now)
-        return evaluations.recover(session, now, now + RING_AGAIN_AFTER, SWEEP_LIMIT)
+        return evaluations.recover(session, now, SWEEP_LIMIT)
 
 
 def _queue_again(session: Session, row: Conversation, now: datetime) -> UUID:
     ring_again_at = now + RING_AGAIN_AFTER
-    return evaluations.waiting(session, row.id, ring_again_at) or evaluations.enqueue(
+    return evaluations.waiting(session, row.id, now, ring_again_at) or evaluations.enqueue(
         session, row.id, row.evaluations + 1, now, ring_again_at
     )
 
 
-def _begin(database: Database, evaluation_id: UUID, now: datetime, lease: timedelta) -> Work | Status | None:
+def _begin(database: Database, evaluation_id: UUID, now: datetime, lease: timedelta) -> Work | None:
     with database.transaction() as session:
         claim = evaluations.claim(session, evaluation_id, now, now + lease)
         if claim is None:
@@ -196,21 +203,29 @@ def _begin(database: Database, evaluation_id: UUID, now: datetime, lease: timede
         said = conversations.to_judge(session, claim.conversation_id)
         histories = goals.histories(session, said.project_id, said.agent_id)
         in_force = goals_in_force(histories, said.agent_id, said.ended_at)
-        reason = Reason.EMPTY_TRANSCRIPT if is_empty(said.turns) else None if in_force else Reason.NO_GOAL_IN_FORCE
-        if reason:
-            evaluations.finish(session, claim, Status.SKIPPED, now, reason=reason)
-            return Status.SKIPPED
         return Work(claim, said.turns, said.transcript_digest, in_force)
+
+
+def _skip(database: Database, work: Work, reason: Reason, now: datetime) -> Status | None:
+    with database.transaction() as session:
+        row = conversations.lock(session, work.claim.conversation_id)
+        if row is None or not evaluations.finish(session, work.claim, Status.SKIPPED, now, reason=reason):
+            return None
+        if reason is Reason.EMPTY_TRANSCRIPT:
+            # Verdicts on words that were taken back have nothing to rest on any more.
+            goals.lock_existing(session, sorted(conversations.counted_goals(session, row)))
+            conversations.take_back_verdicts(session, row)
+        return Status.SKIPPED
 
 
 def _release(
     database: Database, claim: Claim, unavailable: JudgeUnavailable, now: datetime, give_up_after: timedelta
 ) -> Status | None:
-    deadline = claim.created_at + give_up_after
+    deadline = claim.tried_since + give_up_after
     if now >= deadline:
         return _fail(database, claim, Reason.UNAVAILABLE, unavailable.effort, now)
     # The last attempt is made at the deadline, even where the provider asked for a longer pause.
-    due_at = min(now + release_delay(claim.attempts, unavailable.retry_after), deadline)
+    due_at = min(now + release_delay(now - claim.tried_since, unavailable.retry_after), deadline)
     with database.transaction() as session:
         released = evaluations.release(session, claim, due_at, Reason.UNAVAILABLE, unavailable.effort)
         return Status.QUEUED if released else None

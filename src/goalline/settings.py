@@ -59,6 +59,13 @@ def _like(pattern: str, example: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _fit_for_a_header(key: SecretStr) -> SecretStr:
+    # The blanks and line breaks around it, which copying brings along, are cut off where it is used.
+    if not re.fullmatch(r"[\t -~]*", key.get_secret_value().strip()):
+        raise ValueError("has a character that no HTTP header takes, such as a line break or a typographic quote")
+    return key
+
+
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -92,7 +99,9 @@ class Settings(BaseSettings):
     database_pool_size: PositiveInt = Field(20, description="Most connections one process opens to PostgreSQL.")
 
     model: str = Field("gpt-5-mini", description="The LLM that judges.")
-    openai_api_key: SecretStr | None = Field(None, alias="OPENAI_API_KEY", description="Key for the LLM endpoint.")
+    openai_api_key: Annotated[SecretStr, AfterValidator(_fit_for_a_header)] | None = Field(
+        None, alias="OPENAI_API_KEY", description="Key for the LLM endpoint."
+    )
     openai_base_url: Annotated[str, _like(r"https?://.+", "https://HOST/v1")] | None = Field(
         None, alias="OPENAI_BASE_URL", description="Address of any OpenAI-compatible endpoint."
     )

@@ -55,6 +55,17 @@ def log(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+def place_of(error: BaseException) -> str:
+    """Return the kind of an error and where it was raised, as in `KeyError at /.../file.py:12`.
+
+    This is all that a log line may tell of an exception: its text can quote a transcript, a prompt or a row. One that
+    was never raised has no place and gives its kind alone.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    place = f" at {frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else ""
+    return f"{type(error).__name__}{place}"
+
+
 def _without_exception_texts(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
@@ -62,7 +73,5 @@ def _without_exception_texts(
     raised = event.pop("exc_info", None)
     error = sys.exception() if raised is True else raised[1] if isinstance(raised, tuple) else raised
     if isinstance(error, BaseException):
-        frames = list(traceback.walk_tb(error.__traceback__))
-        place = f" at {frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else ""
-        event["event"] = f"{str(event['event']).strip()} [{type(error).__name__}{place}]"
+        event["event"] = f"{str(event['event']).strip()} [{place_of(error)}]"
     return event

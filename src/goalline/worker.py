@@ -1,22 +1,28 @@
 """The bell, the actor that answers it, and the ticker that renews leases and sweeps."""
 
 import os
+import queue
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 from uuid import UUID
 
 import dramatiq
+from structlog.contextvars import bound_contextvars
 
 from goalline import pipeline
 from goalline.bootstrap import Services, services
 from goalline.settings import LogFormat, Settings
 from goalline.store import evaluations
 from goalline.store.evaluations import Claim
-from goalline.telemetry import configure_logs, log
+from goalline.telemetry import configure_logs, log, place_of
+
+_MOST_BELLS = 10_000
+_SILENCE_SECONDS = 5.0
 
 _log = log(__name__)
 
@@ -33,6 +39,8 @@ class Bell:
         """Declare the actor on the broker; it runs wherever a Dramatiq worker serves that broker."""
         self._parts = parts
         self._leases = _Leases()
+        # A queue in this process never keeps anybody waiting; one that is reached over a network may.
+        self._ringer = None if parts.embedded else _Ringer(self._send)
         self.ticker = Ticker(parts, self, self._leases)
         self._actor = dramatiq.Actor(
             self.answer,
@@ -45,34 +53,79 @@ class Bell:
         parts.broker.add_middleware(_TickWhileWorking(self.ticker))
 
     def ring(self, evaluation_ids: Iterable[UUID]) -> None:
-        """Ask for evaluations to be run; a broker that cannot be reached is left to the sweep."""
+        """Ask for evaluations to be run, without waiting for it; what the broker does not take is left to the sweep."""
         for evaluation_id in evaluation_ids:
-            try:
-                self._actor.send(str(evaluation_id))
-            except Exception as error:
-                _log.warning("bell_not_heard", evaluation_id=str(evaluation_id), error=type(error).__name__)
-                return
+            if self._ringer:
+                self._ringer.ring(evaluation_id)
+            elif self._parts.settings.embedded_threads:
+                self._send(evaluation_id)
+
+    def close(self, timeout: float) -> None:
+        """Wait for what was rung to be sent, for `timeout` seconds at most."""
+        if self._ringer:
+            self._ringer.close(timeout)
+
+    def _send(self, evaluation_id: UUID) -> None:
+        self._actor.send(str(evaluation_id))
 
     def answer(self, evaluation_id: str) -> None:
         """Run one evaluation, if it is still there to be run; never raises."""
         settings = self._parts.settings
-        try:
-            status = pipeline.evaluate(
-                self._parts.database,
-                self._parts.judge,
-                UUID(evaluation_id),
-                utc_now,
-                lease=timedelta(seconds=settings.lease_seconds),
-                give_up_after=timedelta(seconds=settings.give_up_after_seconds),
-                holding=self._leases.holding,
-            )
-        except Exception as error:
-            # Raising would store the message with its traceback in the broker. The lease brings the row back.
-            _log.error("evaluation_interrupted", evaluation_id=evaluation_id, error=type(error).__name__)
-        else:
-            # Bells ring more than once: whoever comes second finds nothing to do.
-            if status:
-                _log.info("evaluated", evaluation_id=evaluation_id, status=status)
+        with bound_contextvars(evaluation_id=evaluation_id):
+            try:
+                status = pipeline.evaluate(
+                    self._parts.database,
+                    self._parts.judge,
+                    UUID(evaluation_id),
+                    utc_now,
+                    lease=timedelta(seconds=settings.lease_seconds),
+                    give_up_after=timedelta(seconds=settings.give_up_after_seconds),
+                    holding=self._leases.holding,
+                )
+            except Exception as error:
+                # Raising would store the message with its traceback in the broker. The lease brings the row back.
+                _log.error("evaluation_interrupted", error=place_of(error))
+            else:
+                # Bells ring more than once: whoever comes second finds nothing to do.
+                if status:
+                    _log.info("evaluated", status=status)
+
+
+class _Ringer:
+    """Sends bells to the broker from a thread of its own: a broker that has gone silent must not hold up a webhook."""
+
+    def __init__(self, send: Callable[[UUID], None]) -> None:
+        self._send = send
+        self._waiting: queue.Queue[UUID | None] = queue.Queue(_MOST_BELLS)
+        self._thread = threading.Thread(target=self._run, name="goalline-ringer", daemon=True)
+        self._first = threading.Lock()
+
+    def ring(self, evaluation_id: UUID) -> None:
+        """Send soon; drop it where too many wait already."""
+        with suppress(queue.Full):
+            self._waiting.put_nowait(evaluation_id)
+        # Started with the first bell, as most processes never ring one.
+        if self._thread.ident is None and self._first.acquire(blocking=False):
+            self._thread.start()
+
+    def close(self, timeout: float) -> None:
+        """Send what waits, for `timeout` seconds at most."""
+        if self._thread.ident is not None:
+            with suppress(queue.Full):
+                self._waiting.put(None, timeout=timeout)
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        silent_until = 0.0
+        while (evaluation_id := self._waiting.get()) is not None:
+            # A broker that failed is left alone for a while: what waits for it is dropped, and found by the sweep.
+            if time.monotonic() < silent_until:
+                continue
+            try:
+                self._send(evaluation_id)
+            except Exception as error:
+                _log.warning("bell_not_heard", evaluation_id=str(evaluation_id), error=place_of(error))
+                silent_until = time.monotonic() + _SILENCE_SECONDS
 
 
 class _Leases:

@@ -68,7 +68,7 @@ CALLS = list(_calls(idle_app().routes))
 """Every call under /v1, from the application's own table of routes."""
 
 DOCUMENTED = [call for call in CALLS if not call.route.endswith("/")]
-"""Those that have an address of their own: one more takes conversations whose address ends in a slash too many."""
+"""Those that have an address of their own: two more are for conversations, with a slash too many at the end."""
 
 
 def problem(response: httpx2.Response, status: int, *fields: str) -> dict[str, Any]:

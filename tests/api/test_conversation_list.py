@@ -1,5 +1,6 @@
 """GET /v1/conversations: every filter, and pages without gaps or repeats."""
 
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,7 @@ from fastapi.testclient import TestClient
 from goalline.domain.evaluation import Reason
 from goalline.domain.goal import Kind
 from goalline.domain.verdict import Outcome
-from tests.api.calls import NOBODY
+from tests.api.calls import NOBODY, problem
 from tests.api.world import NewWorld, World, age_goals, delivery, goal
 
 
@@ -113,7 +114,11 @@ def test_an_item_is_a_conversation_without_its_words(shared: World) -> None:
         ({"from": "2026-01-02", "to": "2026-01-03"}, ["refused", "night"]),
         ({"from": "2026-01-04", "to": "2026-01-04"}, ["new"]),
         ({"from": "2026-01-05"}, []),
-        ({"from": "2026-01-03T23:00:00Z", "to": "2026-01-04T01:00:00Z"}, ["new", "refused"]),
+        ({"from": "2026-01-03T23:00:00Z", "to": "2026-01-04T13:00:00Z"}, ["new"]),
+        ({"from": "2026-01-03", "to": "2026-01-04T11:00:00Z"}, ["refused"]),
+        ({"from": "2026-01-03T12:00:00Z", "to": "2026-01-04T12:00:00Z"}, ["new", "refused"]),
+        ({"from": "2026-01-03T12:00:00.000001Z", "to": "2026-01-04T11:59:59.999999Z"}, []),
+        ({"from": "2026-01-03T14:00:00+02:00", "to": "2026-01-03t12:00:00z"}, ["refused"]),
         ({"agent": "front-desk", "contact": "ann"}, ["new"]),
         ({"agent": "front-desk", "status": "failed", "from": "2026-01-04"}, []),
     ],
@@ -158,12 +163,39 @@ def test_days_are_those_of_the_projects_time_zone(new_world: NewWorld) -> None:
     assert names(client, **{"from": "2026-01-02"}) == ["after"]
 
 
-def test_a_time_in_a_filter_means_the_local_day_it_falls_on(new_world: NewWorld) -> None:
-    client = new_world(time_zone="Pacific/Auckland").client()
-    client.post("/v1/conversations", json=delivery("first", ended_at="2026-01-01T10:00:00Z"))
-    client.post("/v1/conversations", json=delivery("second", ended_at="2026-01-01T12:00:00Z"))
-    assert names(client, **{"from": "2026-01-01T11:30:00Z"}) == ["second"]
-    assert names(client, to="2026-01-01T05:00:00-05:00") == ["first"]
+@pytest.mark.parametrize(
+    ("day", "first", "last"),
+    [
+        # The clocks of Berlin went forward on 2025-03-30 and back on 2025-10-26.
+        ("2025-03-30", "2025-03-29T23:00:00Z", "2025-03-30T21:59:59.999999Z"),
+        ("2025-10-26", "2025-10-25T22:00:00Z", "2025-10-26T22:59:59.999999Z"),
+    ],
+)
+def test_a_day_on_which_the_clocks_change_is_listed_whole_and_alone(
+    new_world: NewWorld, day: str, first: str, last: str
+) -> None:
+    client = new_world(time_zone="Europe/Berlin").client()
+    moments = {"first": first, "last": last}
+    before, after = datetime.fromisoformat(first), datetime.fromisoformat(last)
+    moments["before"] = (before - datetime.resolution).isoformat()
+    moments["after"] = (after + datetime.resolution).isoformat()
+    for name, end in moments.items():
+        client.post("/v1/conversations", json=delivery(name, ended_at=end))
+    assert names(client, **{"from": day, "to": day}) == ["last", "first"]
+
+
+def test_a_time_that_ends_before_it_starts_is_refused(shared: World) -> None:
+    for query in (
+        {"from": "2026-01-02", "to": "2026-01-01"},
+        {"from": "2026-01-01T12:00:00Z", "to": "2026-01-01T11:59:59Z"},
+        {"from": "2026-01-02", "to": "2026-01-01T23:59:59Z"},
+    ):
+        problem(shared.client().get("/v1/conversations", params=query), 422, "from")
+
+
+def test_a_slash_too_many_does_no_harm(shared: World) -> None:
+    client = shared.client()
+    assert client.get("/v1/conversations/?limit=2").json() == client.get("/v1/conversations?limit=2").json()
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 200])

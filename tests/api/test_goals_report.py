@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from goalline.domain.goal import Kind
 from goalline.domain.verdict import Outcome
+from tests.api.calls import NOBODY, problem
 from tests.api.world import World, age_goals, delivery, goal
 
 
@@ -55,7 +56,7 @@ def rates(client: TestClient, **query: Any) -> dict[str, tuple[float | None, int
 
 
 def test_a_project_without_goals_has_an_empty_report(client: TestClient) -> None:
-    assert client.get("/v1/reports/goals").json() == {"time_zone": "UTC", "goals": []}
+    assert client.get("/v1/reports/goals").json() == {"time_zone": "UTC", "series_interval": "day", "goals": []}
 
 
 def test_a_goal_that_nothing_was_judged_by_has_no_rate(client: TestClient) -> None:
@@ -71,6 +72,7 @@ def test_a_goal_that_nothing_was_judged_by_has_no_rate(client: TestClient) -> No
         "evaluated": 0,
         "conversations": 0,
         "coverage": None,
+        "series": [],
     }
 
 
@@ -106,8 +108,24 @@ def test_a_filter_counts_what_it_names(
     assert rates(shared.client(), **query) == expected
 
 
-def test_a_long_time_is_no_trouble_without_a_series(shared: World) -> None:
-    assert rates(shared.client(), **{"from": "2000-01-01", "to": "8999-12-31"})["Booked"] == (0.5, 2, 2)
+def test_a_filter_by_goal_leaves_that_goal_alone(shared: World) -> None:
+    client = shared.client()
+    every = lines(client)
+    assert lines(client, goal=every["Booked"]["goal"]["id"]) == {
+        "Booked": {**every["Booked"], "series": every["Booked"]["series"]}
+    }
+    problem(client.get("/v1/reports/goals", params={"goal": NOBODY}), 404)
+
+
+def test_a_revision_counts_what_was_judged_by_its_wording(counted: World) -> None:
+    client = counted.client()
+    goal_id = lines(client)["Booked"]["goal"]["id"]
+    client.patch(f"/v1/goals/{goal_id}", json={"description": "A day and a time were agreed."})
+    client.post("/v1/conversations", json=delivery("new"))
+    counted.evaluate()
+    assert rates(client, goal=goal_id, revision=1)["Booked"] == (0.5, 2, 3)
+    assert rates(client, goal=goal_id, revision=2)["Booked"] == (1.0, 1, 3)
+    problem(client.get("/v1/reports/goals", params={"revision": 1}), 422, "revision")
 
 
 def test_an_archived_goal_stays_in_the_report_and_says_so(counted: World) -> None:
@@ -130,3 +148,7 @@ def test_the_two_reports_agree_on_every_goal(shared: World) -> None:
         same = ("interval", "achieved", "partial", "not_achieved", "evaluated", "conversations", "coverage")
         assert {field: alone[field] for field in same} == {field: line[field] for field in same}
         assert alone["success_rate"] == line["completion_rate"]
+        one = lines(client, goal=line["goal"]["id"])[line["goal"]["name"]]
+        assert [{**point, "success_rate": point["completion_rate"]} for point in one["series"]] == [
+            {**point, "completion_rate": point["success_rate"]} for point in alone["series"]
+        ]

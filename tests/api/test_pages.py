@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.api.world import NewWorld, World
+from tests.api.world import NewWorld, World, age_goals, days_ago, delivery
 
 PAGES = ["/", "/conversations/call-1", "/sign-in", "/conversations/nothing", "/?period=5"]
 STAND_IN = "Not judged by an LLM."
@@ -18,6 +18,54 @@ def test_pages_say_so_when_the_verdicts_are_those_of_the_stand_in(judged: World)
     judged.evaluate()
     for address in ("/", "/conversations/call-1"):
         assert STAND_IN in judged.client().get(address).text
+
+
+@pytest.fixture
+def mixed(judged: World) -> World:
+    """A world with 30 conversations judged by a model today, behind them one that the stand-in judged."""
+    age_goals(judged)
+    judged.judge.model = "goalline-stand-in"
+    old = delivery("old", ended_at=days_ago(5), agent_id="back-office")
+    judged.client().post("/v1/conversations", json=old)
+    judged.evaluate()
+    judged.judge.model = "scripted-model"
+    for number in range(30):
+        judged.client().post("/v1/conversations", json=delivery(f"more-{number}"))
+    judged.evaluate()
+    return judged
+
+
+def test_the_dashboard_says_so_as_long_as_one_verdict_in_its_numbers_is_the_stand_ins(mixed: World) -> None:
+    client = mixed.client()
+    for query in ("", "?agent=back-office", "?period=7"):
+        assert STAND_IN in client.get(f"/{query}").text
+    assert STAND_IN not in client.get("/?agent=front-desk").text
+    mixed.client().post("/v1/conversations/old/evaluations")
+    assert STAND_IN in client.get("/").text
+    mixed.evaluate()
+    assert STAND_IN not in client.get("/").text
+
+
+def test_what_the_stand_in_judged_before_the_period_is_no_matter(mixed: World) -> None:
+    with mixed.database.transaction() as session:
+        moved = "ended_at = datetime('now', '-8 days'), day = date('now', '-8 days')"
+        session.connection().exec_driver_sql(f"UPDATE conversation SET {moved} WHERE conversation_id = 'old'")
+    assert STAND_IN not in mixed.client().get("/?period=7").text
+    assert STAND_IN in mixed.client().get("/?period=30").text
+
+
+def test_each_conversation_says_whether_the_stand_in_judged_it(mixed: World) -> None:
+    note = "Verdicts of the stand-in, which is no LLM."
+    assert note not in mixed.client().get("/").text
+    assert mixed.client().get("/?agent=back-office").text.count(note) == 1
+    assert STAND_IN in mixed.client().get("/conversations/old").text
+    assert STAND_IN not in mixed.client().get("/conversations/call-1").text
+
+
+def test_a_conversation_whose_newest_verdicts_are_a_models_is_the_stand_ins_no_more(mixed: World) -> None:
+    mixed.client().post("/v1/conversations/old/evaluations")
+    mixed.evaluate()
+    assert STAND_IN not in mixed.client().get("/conversations/old").text
 
 
 def test_pages_say_so_when_the_stand_in_is_the_model_that_is_set(new_world: NewWorld) -> None:

@@ -50,8 +50,9 @@ def test_a_server_that_answers_is_alive(world: World) -> None:
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-def test_a_load_balancer_may_ask_for_the_head_only(world: World) -> None:
-    response = world.browser().head("/healthz")
+@pytest.mark.parametrize("probe", ["/healthz", "/readyz"])
+def test_a_load_balancer_may_ask_for_the_head_only(world: World, probe: str) -> None:
+    response = world.browser().head(probe)
     assert (response.status_code, response.content) == (200, b"")
 
 
@@ -68,6 +69,7 @@ def test_a_server_with_its_database_is_ready(world: World) -> None:
 def test_a_server_without_its_database_is_not_ready(world: World) -> None:
     break_database(world)
     assert "GOALLINE_DATABASE_URL" in problem(world.browser().get("/readyz"), 503)["detail"]
+    assert world.browser().head("/readyz").status_code == 503
 
 
 @pytest.mark.parametrize(("version", "advice"), [(None, "goalline migrate"), ("9999", "newer version")])

@@ -41,6 +41,15 @@ CURSORS = {
 }
 
 DAYS = ("", "x", "2026", "2026-11", "2026-13-01", "2026-02-30", "1999-12-31", "9000-01-01", "0000-01-01", "1763715000")
+WEEKS = (
+    "2026-W01-1",
+    "2026-W01",
+    "20261121",
+    "2026W011",
+    "2026-11-21T10:00Z",
+    "20261121T100000Z",
+    "2026-W01-1T10:00:00Z",
+)
 TIMES = (
     "2026-11-21T10:00:00",
     "2026-11-21T25:00Z",
@@ -58,12 +67,12 @@ QUERIES = [
     *(("/v1/conversations", "contact", value) for value in LINES),
     *(("/v1/conversations", "status", value) for value in ("", "done", "QUEUED")),
     *(("/v1/conversations", "outcome", value) for value in ("", "yes", "not-achieved")),
-    *((path, "goal", value) for path in (DATED[:2]) for value in ("", "x", "%00", NOBODY[:-1], NOBODY + "0")),
+    *((path, "goal", value) for path in DATED for value in ("", "x", "%00", NOBODY[:-1], NOBODY + "0")),
     *(("/v1/goals", "state", value) for value in ("", "deleted", "Active")),
-    *(("/v1/reports/success-rate", "revision", value) for value in ("", "0", "-1", "x", "1.5", "9" * 30)),
-    *(("/v1/reports/success-rate", "interval", value) for value in ("", "year", "hour", "Day")),
-    *((path, "from", value) for path in DATED for value in (*DAYS, *TIMES)),
-    *((path, "to", value) for path in DATED for value in (*DAYS, *TIMES)),
+    *((path, "revision", value) for path in REPORTS for value in ("", "0", "-1", "x", "1.5", "9" * 30)),
+    *((path, "interval", value) for path in REPORTS for value in ("", "year", "hour", "Day")),
+    *((path, "from", value) for path in DATED for value in (*DAYS, *WEEKS, *TIMES)),
+    *((path, "to", value) for path in DATED for value in (*DAYS, *WEEKS, *TIMES)),
     *((path, "page", "2") for path in (*LISTS, *REPORTS)),
 ]
 
@@ -190,7 +199,7 @@ METHODS = {
     "/v1/reports/success-rate": "GET",
     "/v1/reports/goals": "GET",
     "/healthz": "GET, HEAD",
-    "/readyz": "GET",
+    "/readyz": "GET, HEAD",
 }
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from goalline.domain.goal import Kind
 from tests.api.calls import problem
-from tests.api.world import NewWorld, delivery
+from tests.api.world import NewWorld, delivery, goal
 
 
 def series(client: TestClient, **query: Any) -> dict[str, int]:
@@ -118,6 +119,7 @@ def test_a_time_that_ends_before_it_starts_is_refused(client: TestClient, path: 
     problem(client.get(f"/v1/reports/{path}", params=query), 422, "from")
 
 
+@pytest.mark.parametrize("path", ["success-rate", "goals"])
 @pytest.mark.parametrize(
     ("interval", "last_allowed", "first_refused"),
     [
@@ -127,17 +129,37 @@ def test_a_time_that_ends_before_it_starts_is_refused(client: TestClient, path: 
     ],
 )
 def test_a_series_is_of_bounded_length(
-    client: TestClient, interval: str, last_allowed: str, first_refused: str
+    client: TestClient, path: str, interval: str, last_allowed: str, first_refused: str
 ) -> None:
+    goal(client, "Appointment booked")
     query = {"from": "2000-01-01", "interval": interval}
-    assert 1_000 <= len(series(client, **query, to=last_allowed)) <= 1_102
-    refused = client.get("/v1/reports/success-rate", params={**query, "to": first_refused})
+    report = client.get(f"/v1/reports/{path}", params={**query, "to": last_allowed}).json()
+    assert 1_000 <= len(report["series"] if path == "success-rate" else report["goals"][0]["series"]) <= 1_102
+    refused = client.get(f"/v1/reports/{path}", params={**query, "to": first_refused})
     assert "1,100" in problem(refused, 422, "interval")["detail"]
 
 
-def test_the_longest_time_there_is_is_refused_at_once(client: TestClient) -> None:
+@pytest.mark.parametrize("path", ["success-rate", "goals"])
+def test_the_longest_time_there_is_is_refused_at_once(client: TestClient, path: str) -> None:
     query = {"from": "2000-01-01", "to": "8999-12-31", "interval": "month"}
-    problem(client.get("/v1/reports/success-rate", params=query), 422, "interval")
+    problem(client.get(f"/v1/reports/{path}", params=query), 422, "interval")
+
+
+def test_the_series_of_all_goals_have_the_same_intervals_and_lose_nothing(client: TestClient) -> None:
+    goal(client, "Room booked", agent_id="back-office")
+    goal(client, "Reminder offered", Kind.SECONDARY)
+    for end, agent_id in (("2025-05-01", "back-office"), ("2025-05-20", "front-desk"), ("2025-06-03", "back-office")):
+        body = delivery(f"ended {end}", ended_at=f"{end}T10:00:00Z", agent_id=agent_id)
+        assert client.post("/v1/conversations", json=body).status_code == 202
+    report = client.get("/v1/reports/goals", params={"interval": "month"}).json()
+    assert report["series_interval"] == "month"
+    assert {
+        line["goal"]["name"]: {point["start"]: point["conversations"] for point in line["series"]}
+        for line in report["goals"]
+    } == {
+        "Room booked": {"2025-05-01": 1, "2025-06-01": 1},
+        "Reminder offered": {"2025-05-01": 2, "2025-06-01": 1},
+    }
 
 
 @pytest.mark.parametrize(
@@ -146,6 +168,8 @@ def test_the_longest_time_there_is_is_refused_at_once(client: TestClient) -> Non
 )
 def test_a_series_is_cut_as_finely_as_its_length_allows(client: TestClient, first: str, interval: str) -> None:
     send(client, first, "2025-01-01T10:00:00Z")
+    goal(client, "Appointment booked")
+    assert client.get("/v1/reports/goals").json()["series_interval"] == interval
     report = client.get("/v1/reports/success-rate").json()
     assert report["series_interval"] == interval
     assert sum(point["conversations"] for point in report["series"]) == 2

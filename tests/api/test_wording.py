@@ -56,6 +56,7 @@ def run(status: Status, reason: Reason | None = None) -> Evaluation:
         status=status,
         reason=reason,
         created_at=NOON,
+        tried_since=NOON,
         due_at=NOON,
         ring_at=NOON,
     )

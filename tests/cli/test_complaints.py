@@ -16,6 +16,8 @@ COMMANDS = [
     ("projects", "create", "clinic"),
     ("projects", "list"),
     ("projects", "edit", "--time-zone", "UTC"),
+    ("evaluations", "list"),
+    ("evaluations", "retry"),
     ("rollups", "verify"),
     ("rollups", "rebuild"),
 ]
@@ -39,6 +41,7 @@ BAD_SETTINGS = {
     "GOALLINE_LOG_FORMAT": SECRET,
     "GOALLINE_LEASE_SECONDS": "1",
     "OPENAI_BASE_URL": SECRET,
+    "OPENAI_API_KEY": f"sk-{SECRET}\n{SECRET}",
 }
 
 

@@ -54,6 +54,12 @@ def test_the_sample_file_is_judged_by_the_stand_in_which_says_what_it_is(termina
     assert "6 conversations, 6 calls" in shown
 
 
+def test_the_stand_in_is_reached_behind_a_proxy(terminal: Terminal, tiny: str) -> None:
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:1")
+    shown = terminal.prints("judge", tiny, "--stand-in", **proxies, NO_PROXY="", no_proxy="")
+    assert "10 conversations, 10 calls" in shown
+
+
 def test_accuracy_is_the_share_of_labels_that_were_met(terminal: Terminal, tiny: str) -> None:
     summary = terminal.says("judge", tiny, "--stand-in", "--json")
     assert summary["labelled_verdicts"] == 10
@@ -142,6 +148,31 @@ def test_a_model_that_refuses_ends_in_status_1_with_the_reason(terminal: Termina
     assert "sk-x" not in result.output
     lines = (terminal.folder / "out.jsonl").read_text().splitlines()
     assert {json.loads(line)["reason"] for line in lines} == {"unauthorized"}
+
+
+def test_a_call_that_brought_no_answer_costs_nothing_and_hides_no_cost(
+    terminal: Terminal, tiny: str, model: StandIn
+) -> None:
+    prices = {"OPENAI_BASE_URL": model.url, "GOALLINE_PRICE_PER_MILLION": "1,1"}
+    whole = terminal.says("judge", tiny, "--limit", "1", "--json", **prices)
+    model.script([Fault(status=400)])
+    result = terminal.run("judge", tiny, "--limit", "2", "--threads", "1", "--json", **prices)
+    summary = json.loads(result.stdout)
+    assert (summary["failed"], summary["calls"]) == ({"bad_request": 1}, 1)
+    assert summary["cost"] == whole["cost"]
+    assert float(summary["cost"]) > 0
+
+
+def test_the_cost_of_a_model_without_a_known_price_is_unknown(terminal: Terminal, tiny: str, model: StandIn) -> None:
+    endpoint = {"OPENAI_BASE_URL": model.url, "GOALLINE_MODEL": "house-blend"}
+    assert terminal.says("judge", tiny, "--json", **endpoint)["cost"] is None
+    assert "tokens, cost unknown\n" in terminal.prints("judge", tiny, **endpoint)
+
+
+def test_where_nothing_was_answered_nothing_was_used(terminal: Terminal, tiny: str, model: StandIn) -> None:
+    model.script([Fault(status=400, repeat=True)])
+    shown = terminal.run("judge", tiny, OPENAI_BASE_URL=model.url).stdout
+    assert "10 conversations, 0 calls, 0 prompt tokens, 0 completion tokens, US$ 0\n" in shown
 
 
 def test_an_endpoint_out_of_reach_ends_in_status_1_without_a_traceback(terminal: Terminal, tiny: str) -> None:

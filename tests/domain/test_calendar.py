@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from goalline.domain.calendar import Interval, TimeZone, interval_start, interval_starts, local_day
+from goalline.domain.calendar import Interval, TimeZone, day_start, interval_start, interval_starts, local_day
 
 ZONE: TypeAdapter[str] = TypeAdapter(TimeZone)
 DATES = st.dates(date(2000, 1, 1), date(2100, 1, 1))
@@ -52,6 +52,32 @@ def test_a_day_of_a_clock_change_has_23_or_25_hours(day: date, hours: int) -> No
     first = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=12)
     all_hours = (first + timedelta(hours=number) for number in range(60))
     assert sum(local_day(at, "Europe/Berlin") == day for at in all_hours) == hours
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "start"),
+    [
+        ("UTC", date(2026, 11, 21), datetime(2026, 11, 21, tzinfo=UTC)),
+        ("Europe/Berlin", date(2026, 3, 29), datetime(2026, 3, 28, 23, tzinfo=UTC)),
+        ("Europe/Berlin", date(2026, 3, 30), datetime(2026, 3, 29, 22, tzinfo=UTC)),
+        ("Europe/Berlin", date(2026, 10, 26), datetime(2026, 10, 25, 23, tzinfo=UTC)),
+        # No midnight: the clocks went from 24:00 to 1:00.
+        ("America/Sao_Paulo", date(2018, 11, 4), datetime(2018, 11, 4, 3, tzinfo=UTC)),
+        # Two midnights: the clocks went from 1:00 to 0:00.
+        ("America/Havana", date(2026, 11, 1), datetime(2026, 11, 1, 4, tzinfo=UTC)),
+        # A day that never was: Samoa went to the other side of the date line.
+        ("Pacific/Apia", date(2011, 12, 30), datetime(2011, 12, 30, 10, tzinfo=UTC)),
+        ("Pacific/Apia", date(2011, 12, 31), datetime(2011, 12, 30, 10, tzinfo=UTC)),
+    ],
+)
+def test_a_day_starts_at_its_first_moment_there(zone: str, day: date, start: datetime) -> None:
+    assert day_start(day, zone) == start
+
+
+@given(DATES, st.sampled_from(["Europe/Berlin", "America/Sao_Paulo", "Africa/Cairo", "Asia/Beirut", "Pacific/Apia"]))
+def test_where_a_day_starts_the_calendar_turns_over(day: date, zone: str) -> None:
+    start = day_start(day, zone)
+    assert local_day(start, zone) >= day > local_day(start - datetime.resolution, zone)
 
 
 @given(st.integers(0, 10**9), st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York"]))

@@ -7,38 +7,56 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goalline.domain.evaluation import Effort, JudgementFailed, JudgeUnavailable, Reason, Usage, release_delay
+from goalline.domain.evaluation import (
+    Effort,
+    JudgementFailed,
+    JudgeUnavailable,
+    Reason,
+    Usage,
+    release_delay,
+    ring_again_delay,
+)
 
 TOKENS = st.none() | st.integers(0, 10**6)
 USAGES = st.builds(Usage, st.integers(0, 9), TOKENS, TOKENS)
-ATTEMPTS = st.integers(1, 10_000)
+WAITED = st.timedeltas(timedelta(0), timedelta(days=2))
 
 
-@pytest.mark.parametrize(
-    ("attempts", "seconds"), [(1, 15), (2, 30), (3, 60), (4, 120), (7, 960), (8, 1_800), (9, 1_800), (5_000, 1_800)]
-)
-def test_the_delay_doubles_up_to_half_an_hour(attempts: int, seconds: int) -> None:
-    assert release_delay(attempts) == timedelta(seconds=seconds)
+def test_the_delay_doubles_from_attempt_to_attempt_up_to_half_an_hour() -> None:
+    waited, delays = timedelta(0), []
+    for _ in range(9):
+        delays.append(release_delay(waited).total_seconds())
+        waited += release_delay(waited)
+    assert delays == [15, 30, 60, 120, 240, 480, 960, 1_800, 1_800]
 
 
-@given(ATTEMPTS, st.none() | st.floats(0, 1e6))
-def test_the_delay_never_shrinks_with_the_attempts(attempts: int, retry_after: float | None) -> None:
-    assert release_delay(attempts, retry_after) <= release_delay(attempts + 1, retry_after)
+@given(WAITED, WAITED, st.none() | st.floats(0, 1e6))
+def test_the_delay_never_shrinks_with_the_waiting(one: timedelta, two: timedelta, retry_after: float | None) -> None:
+    assert release_delay(min(one, two), retry_after) <= release_delay(max(one, two), retry_after)
 
 
-@given(ATTEMPTS, st.floats(0, 86_400))
-def test_the_delay_is_never_less_than_the_provider_asked_for(attempts: int, retry_after: float) -> None:
-    assert release_delay(attempts, retry_after) == max(release_delay(attempts), timedelta(seconds=retry_after))
+@given(WAITED, st.floats(0, 86_400))
+def test_the_delay_is_never_less_than_the_provider_asked_for(waited: timedelta, retry_after: float) -> None:
+    assert release_delay(waited, retry_after) == max(release_delay(waited), timedelta(seconds=retry_after))
 
 
 @pytest.mark.parametrize("retry_after", [86_401.0, 1e12, float("inf")])
 def test_of_what_the_provider_asks_for_at_most_a_day_is_believed(retry_after: float) -> None:
-    assert release_delay(1, retry_after) == timedelta(days=1)
+    assert release_delay(timedelta(0), retry_after) == timedelta(days=1)
 
 
 @pytest.mark.parametrize("retry_after", [0.0, -5.0])
 def test_a_provider_cannot_shorten_the_delay(retry_after: float) -> None:
-    assert release_delay(3, retry_after) == release_delay(3)
+    assert release_delay(timedelta(minutes=1), retry_after) == release_delay(timedelta(minutes=1))
+
+
+def test_a_clock_that_runs_behind_does_not_shorten_the_delay() -> None:
+    assert release_delay(timedelta(seconds=-9)) == timedelta(seconds=15)
+
+
+@pytest.mark.parametrize(("overdue", "delay"), [(-5, 60), (0, 60), (60, 60), (90, 90), (599, 599), (10_000, 600)])
+def test_the_longer_a_bell_goes_unanswered_the_less_often_it_rings(overdue: int, delay: int) -> None:
+    assert ring_again_delay(timedelta(seconds=overdue)) == timedelta(seconds=delay)
 
 
 def test_usage_adds_up_and_unknown_tokens_stay_unknown_until_one_call_reports_them() -> None:

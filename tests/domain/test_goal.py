@@ -1,7 +1,7 @@
 """Goals: what an admin may write, and which goals in which wording apply to a conversation."""
 
 import random
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from goalline.domain.goal import GoalDraft, GoalEdit, GoalHistory, Kind, Period, Wording, goals_in_force
+from goalline.domain.goal import (
+    GoalDraft,
+    GoalEdit,
+    GoalHistory,
+    Kind,
+    Period,
+    Wording,
+    cover,
+    goals_in_force,
+    overlaps,
+)
 from tests.domain.timeline import AGENTS, START, TICK, TIMELINES, Act, Timeline, telling_times
 
 PRIMARY, SECONDARY = Kind.PRIMARY, Kind.SECONDARY
@@ -176,3 +186,45 @@ def test_an_edit_cannot_take_anything_away(field: str) -> None:
 def test_an_edit_cannot_move_a_goal_to_another_agent() -> None:
     with pytest.raises(ValidationError, match="agent_id"):
         GoalEdit.model_validate({"agent_id": "ann"})
+
+
+def hours(*bounds: int) -> list[Period]:
+    """Return periods of the day of `cover`, by the hours at which each begins and ends."""
+    day = datetime(2026, 11, 21, tzinfo=UTC)
+    return [
+        Period(day + timedelta(hours=start), day + timedelta(hours=end))
+        for start, end in zip(bounds[::2], bounds[1::2], strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("periods", "covered"),
+    [
+        (hours(), False),
+        (hours(-5, 0), False),
+        (hours(24, 30), False),
+        (hours(0, 24), True),
+        (hours(-5, 30), True),
+        (hours(-5, 7, 7, 24), True),
+        (hours(0, 23), None),
+        (hours(1, 24), None),
+        (hours(0, 7, 8, 24), None),
+        (hours(3, 4), None),
+    ],
+    ids=str,
+)
+def test_periods_hold_all_of_a_day_or_none_or_a_part(periods: list[Period], covered: bool | None) -> None:
+    [day] = hours(0, 24)
+    assert day.active_until
+    assert cover(periods, day.active_from, day.active_until) is covered
+
+
+def test_a_period_that_has_not_ended_holds_all_that_comes() -> None:
+    [day, second] = hours(0, 24, 6, 30)
+    still = Period(second.active_from)
+    assert day.active_until
+    assert second.active_until
+    assert cover([still], day.active_from, day.active_until) is None
+    assert cover([still], second.active_from, second.active_until) is True
+    assert overlaps([still], [day]) == hours(6, 24)
+    assert overlaps([still], [Period(day.active_from)]) == [still]

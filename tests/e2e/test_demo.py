@@ -30,6 +30,18 @@ def test_the_demo_says_that_its_model_is_no_llm(tmp_path: Path) -> None:
     assert f"Judging with {MODEL}: word matching, no LLM" in demo(tmp_path).stdout
 
 
+def test_the_demo_works_behind_a_proxy(tmp_path: Path) -> None:
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:1")
+    shown = demo(tmp_path, **proxies, NO_PROXY="", no_proxy="")
+    assert shown.returncode == 0, shown.stderr
+    assert "35 succeeded" in shown.stdout
+
+
+def test_the_demo_judges_where_the_settings_leave_that_to_workers(tmp_path: Path) -> None:
+    shown = demo(tmp_path, GOALLINE_EMBEDDED_THREADS=0)
+    assert "35 succeeded" in shown.stdout
+
+
 def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     demo(tmp_path)
     assert list(tmp_path.iterdir()) == []

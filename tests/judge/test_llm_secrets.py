@@ -11,6 +11,8 @@ from uuid import UUID
 import httpx
 import httpx2
 import pytest
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.testing import capture_logs
 
 from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason
 from goalline.domain.goal import GoalInForce, Kind
@@ -106,12 +108,25 @@ def test_a_bug_is_logged_by_its_kind_and_place_alone(
 
     monkeypatch.setattr(*place, broken)
     endpoint.answers(completion())
-    raised = ending(endpoint)
+    with capture_logs() as lines:
+        raised = ending(endpoint)
     assert isinstance(raised, JudgementFailed)
     assert raised.reason is Reason.INTERNAL_ERROR
-    assert "unexpected LookupError at" in heard.text
-    assert "test_llm_secrets.py" in heard.text
+    [line] = lines
+    assert (line["event"], line["log_level"]) == ("judgement_broke", "error")
+    assert line["error"] == f"LookupError at {__file__}:{broken.__code__.co_firstlineno + 1}"
+    assert SECRET not in str(lines)
     assert_silent(raised, heard, capsys)
+
+
+def test_a_bug_is_logged_with_the_ids_that_are_bound_around_the_judgement(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt, "_goal", None)
+    endpoint.answers(completion())
+    with bound_contextvars(evaluation_id="an-id"), capture_logs(processors=[merge_contextvars]) as lines:
+        ending(endpoint)
+    assert [line["evaluation_id"] for line in lines] == ["an-id"]
 
 
 def test_a_thread_keeps_nothing_of_the_conversation_it_judged(endpoint: Endpoint) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from goalline import pipeline
-from goalline.domain.evaluation import Judgement, Status
+from goalline.domain.evaluation import Effort, Judgement, Status
 from goalline.domain.goal import GoalInForce
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Evidence, Outcome, Verdict
@@ -29,6 +29,7 @@ class ScriptedJudge:
     outcome: Outcome = Outcome.ACHIEVED
     error: Exception | None = None
     meanwhile: Callable[[], object] = lambda: None
+    effort: Effort = EFFORT
     goals: list[list[GoalInForce]] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
 
@@ -41,7 +42,7 @@ class ScriptedJudge:
         evidence = [Evidence(turn=1, quote=turns[0].text)]
         return Judgement(
             [Verdict(goal.goal_id, goal.revision, goal.kind, self.outcome, "As told.", evidence) for goal in goals],
-            EFFORT,
+            self.effort,
         )
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason, Status
+from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason, Status, Usage
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.transcript import Role, Turn, digest
 from goalline.domain.verdict import Outcome
@@ -218,3 +219,22 @@ def test_the_lease_is_held_while_the_judge_thinks_and_let_go_however_it_ends(
     judge = ScriptedJudge(error=error, meanwhile=lambda: seen.append("thinking"))
     stage.evaluate(judge, stage.receive().evaluation_id, holding=holding)
     assert seen == ["attempt 1", "thinking", "let go"]
+
+
+def test_a_judgement_that_cannot_be_stored_ends_the_evaluation_and_is_not_paid_for_again(stage: Stage) -> None:
+    stage.world.goal()
+    judge = ScriptedJudge(effort=replace(EFFORT, usage=Usage(1, 2**70, 1)))
+    evaluation_id = stage.receive().evaluation_id
+    assert stage.evaluate(judge, evaluation_id) is Status.FAILED
+    assert stage.world.evaluation(evaluation_id).reason is Reason.INTERNAL_ERROR
+    assert stage.verdicts() == {}
+    assert stage.sweep(NOW + 9 * HOUR) == []
+    assert len(judge.words) == 1
+
+
+def test_an_evaluation_that_nobody_had_time_for_has_all_its_time_when_somebody_has(stage: Stage) -> None:
+    stage.world.goal()
+    evaluation_id = stage.receive().evaluation_id
+    busy = ScriptedJudge(error=JudgeUnavailable(EFFORT))
+    assert stage.evaluate(busy, evaluation_id, NOW + 100 * HOUR, HOUR) is Status.QUEUED
+    assert stage.world.evaluation(evaluation_id).due_at == NOW + 100 * HOUR + 15 * SECOND

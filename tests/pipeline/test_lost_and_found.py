@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason, Status
+from goalline.domain.evaluation import RING_AGAIN_AFTER, JudgementFailed, JudgeUnavailable, Reason, Status
 from goalline.domain.goal import Kind
 from goalline.domain.verdict import Outcome
-from goalline.pipeline import RING_AGAIN_AFTER, SWEEP_LIMIT
+from goalline.pipeline import SWEEP_LIMIT
 from goalline.store import conversations, goals
 from goalline.store.goals import CurrentGoal
 from goalline.store.tables import Conversation, Evaluation

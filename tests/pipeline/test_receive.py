@@ -1,14 +1,14 @@
 """Receiving: once, whatever is delivered how often, in one short transaction."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
-from goalline.domain.evaluation import Status
+from goalline.domain.evaluation import RING_AGAIN_AFTER, Status
 from goalline.domain.refusal import Conflict
-from goalline.pipeline import RING_AGAIN_AFTER
-from goalline.store import conversations
+from goalline.store import conversations, projects
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.store.world import HOUR, MINUTE, NOW, World, a_project, at_once
@@ -114,3 +114,36 @@ def test_a_delivery_that_meets_the_deletion_of_its_conversation_is_new(
     second = stage.receive()
     assert not second.duplicate
     assert [row.id for row in stage.world.rows(Conversation)] == [second.row_id]
+
+
+def test_a_start_in_the_future_counts_as_the_time_of_receipt_too(stage: Stage) -> None:
+    stage.receive(started_at=NOW + HOUR, ended_at=NOW + 2 * HOUR)
+    (row,) = stage.world.rows(Conversation)
+    assert (row.started_at, row.ended_at) == (NOW, NOW)
+
+
+def test_a_conversation_that_comes_in_while_its_project_moves_counts_on_the_day_of_the_new_time_zone(
+    stage: Stage,
+) -> None:
+    # The caller's key was looked up before the project moved: what it says of the time zone is out of date.
+    evening = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)
+    with stage.world.database.transaction() as session:
+        projects.move(session, stage.world.project, "Asia/Tokyo")
+    assert stage.world.project.time_zone != "Asia/Tokyo"
+    stage.receive(at=evening)
+    (row,) = stage.world.rows(Conversation)
+    assert row.day == date(2026, 4, 1)
+
+
+def test_what_comes_in_while_a_project_moves_waits_until_it_has_moved(postgres_world: World) -> None:
+    world, stage = postgres_world, Stage(postgres_world)
+    evening = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)
+    with ThreadPoolExecutor(1) as pool:
+        with world.database.transaction() as session:
+            projects.move(session, world.project, "Asia/Tokyo")
+            assert conversations.redate(session, world.project.id, "Asia/Tokyo") == 0
+            received = pool.submit(stage.receive, at=evening)
+            assert not wait([received], timeout=0.5).done
+        received.result(timeout=60)
+    (row,) = world.rows(Conversation)
+    assert row.day == date(2026, 4, 1)

@@ -2,13 +2,12 @@
 
 import pytest
 
-from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason, Status
+from goalline.domain.evaluation import RING_AGAIN_AFTER, JudgementFailed, JudgeUnavailable, Reason, Status
 from goalline.domain.refusal import NotFound
 from goalline.domain.verdict import Outcome
-from goalline.pipeline import RING_AGAIN_AFTER
 from goalline.store.tables import Evaluation
 from tests.pipeline.conftest import ScriptedJudge, Stage
-from tests.store.world import EFFORT, NOW, SECOND
+from tests.store.world import EFFORT, HOUR, NOW, SECOND
 
 ACHIEVED, PARTIAL = Outcome.ACHIEVED, Outcome.PARTIAL
 
@@ -112,3 +111,34 @@ def test_a_bell_for_judging_again_that_nobody_hears_is_rung_again_within_a_minut
 def test_a_conversation_that_is_not_there_cannot_be_judged_again(stage: Stage) -> None:
     with pytest.raises(NotFound):
         stage.judge_again("call-2")
+
+
+def test_words_that_were_taken_back_take_their_verdict_out_of_the_rates(stage: Stage) -> None:
+    stage.evaluate(ScriptedJudge(), stage.receive().evaluation_id)
+    again = stage.receive(transcript=[], at=NOW + SECOND)
+    assert stage.verdicts() == {1: (Outcome.ACHIEVED, True)}
+    assert stage.evaluate(ScriptedJudge(), again.evaluation_id, NOW + SECOND) is Status.SKIPPED
+    assert stage.verdicts() == {1: (Outcome.ACHIEVED, False)}
+
+
+def test_new_words_have_all_the_time_that_new_words_have(stage: Stage) -> None:
+    busy = ScriptedJudge(error=JudgeUnavailable(EFFORT, retry_after=7_200))
+    first = stage.receive()
+    assert stage.evaluate(busy, first.evaluation_id, NOW, 3 * HOUR) is Status.QUEUED
+    again = stage.receive(words="Hello again", at=NOW + HOUR)
+    assert again.evaluation_id == first.evaluation_id
+    assert stage.evaluate(busy, again.evaluation_id, NOW + HOUR, 3 * HOUR) is Status.QUEUED
+    assert stage.evaluate(busy, again.evaluation_id, NOW + 3 * HOUR, 3 * HOUR) is Status.QUEUED
+    assert stage.world.evaluation(again.evaluation_id).due_at == NOW + 4 * HOUR
+    assert stage.evaluate(busy, again.evaluation_id, NOW + 4 * HOUR, 3 * HOUR) is Status.FAILED
+
+
+def test_new_words_do_not_inherit_the_delays_of_the_old_ones(stage: Stage) -> None:
+    busy = ScriptedJudge(error=JudgeUnavailable(EFFORT))
+    evaluation_id, at = stage.receive().evaluation_id, NOW
+    for _ in range(5):
+        stage.evaluate(busy, evaluation_id, at)
+        at = stage.world.evaluation(evaluation_id).due_at
+    stage.receive(words="Hello again", at=at)
+    stage.evaluate(busy, evaluation_id, at)
+    assert stage.world.evaluation(evaluation_id).due_at == at + 15 * SECOND

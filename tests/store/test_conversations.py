@@ -1,9 +1,11 @@
 """Conversations: stored once, found by either id, listed whole and in a stable order."""
 
+import re
 from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import InvalidRequestError
@@ -17,14 +19,14 @@ from goalline.store import conversations
 from goalline.store.conversations import ConversationFilter
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation
 from goalline.store.tables import Verdict as VerdictRow
-from tests.store.world import HOUR, MINUTE, NOW, World, a_project, at_once, day_of, delivery, verdict
+from tests.store.world import EFFORT, HOUR, MINUTE, NOW, World, a_project, at_once, delivery, verdict
 
 
 def insert(world: World, **more: Any) -> UUID | None:
     received = delivery(**more)
     with world.database.transaction() as session:
-        words = digest(received.transcript)
-        return conversations.insert_once(session, world.project.id, received, words, day_of(world), NOW)
+        stored = conversations.insert_once(session, world.project, received, digest(received.transcript), NOW)
+        return stored[0] if stored else None
 
 
 def listed(world: World, limit: int = 100, **wanted: Any) -> list[str]:
@@ -151,18 +153,38 @@ def test_a_list_does_not_load_transcripts(world: World) -> None:
             _ = row.transcript
 
 
-def test_a_list_can_be_narrowed_by_agent_contact_and_day(world: World) -> None:
+def test_a_list_can_be_narrowed_by_agent_contact_and_time(world: World) -> None:
     world.conversation("today", agent_id="ann", contact_id="c-1")
     world.conversation("yesterday", at=NOW - 24 * HOUR, agent_id="bob", contact_id="c-1")
-    today = day_of(world)
     assert listed(world) == ["today", "yesterday"]
     assert listed(world, limit=1) == ["today"]
     assert listed(world, agent_id="bob") == ["yesterday"]
     assert listed(world, contact_id="c-1", agent_id="ann") == ["today"]
-    assert listed(world, first_day=today) == ["today"]
-    assert listed(world, last_day=day_of(world, NOW - 24 * HOUR)) == ["yesterday"]
-    assert listed(world, first_day=today, last_day=today) == ["today"]
+    assert listed(world, ended_from=NOW) == ["today"]
+    assert listed(world, ended_before=NOW) == ["yesterday"]
+    assert listed(world, ended_from=NOW - 24 * HOUR, ended_before=NOW + HOUR) == ["today", "yesterday"]
     assert listed(world, agent_id="") == []
+
+
+def test_a_stretch_of_time_is_read_from_the_index_in_the_order_of_the_list(world: World) -> None:
+    plans: list[str] = []
+    with world.database.reading() as session:
+        connection = session.connection()
+        explain = "EXPLAIN QUERY PLAN" if world.database.is_sqlite else "EXPLAIN"
+        if not world.database.is_sqlite:
+            # Where there are few rows it would read them all.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+
+        def keep(_connection: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+            plans.extend(str(row[-1]) for row in cursor.connection.execute(f"{explain} {statement}", parameters))
+
+        sa.event.listen(connection, "before_cursor_execute", keep)
+        wanted = ConversationFilter(ended_from=NOW - HOUR, ended_before=NOW)
+        conversations.page(session, world.project.id, wanted, limit=10)
+    plan = "\n".join(plans)
+    assert "ix_conversation_newest" in plan
+    assert re.search(r"ended_at ?>(.|\n)*ended_at ?<", plan)
+    assert not re.search("sort|b-tree|filter", plan, flags=re.IGNORECASE)
 
 
 def test_a_list_can_be_narrowed_by_the_status_of_the_newest_evaluation(world: World) -> None:
@@ -195,7 +217,7 @@ def test_the_primary_verdict_stands_first_under_the_name_its_goal_had(world: Wor
     world.judge(world.claim(world.newest(row).id), [verdict(extra), verdict(primary)])
     with world.database.reading() as session:
         found = conversations.verdicts_of(session, [row.id, other.id])
-    assert [named.name for named in found[row.id]] == ["Book", "Ask"]
+    assert [(named.name, named.model) for named in found[row.id]] == [("Book", EFFORT.model), ("Ask", EFFORT.model)]
     assert found[other.id] == []
 
 

@@ -32,7 +32,7 @@ def finish(world: World, claim: Claim, effort: Effort | None = EFFORT) -> bool:
 
 def recover(world: World, after: timedelta) -> list[object]:
     with world.database.transaction() as session:
-        return list(evaluations.recover(session, NOW + after, NOW + after + MINUTE, 100))
+        return list(evaluations.recover(session, NOW + after, 100))
 
 
 def test_a_queued_evaluation_is_claimed_once_among_sixteen_threads(world: World) -> None:
@@ -40,7 +40,7 @@ def test_a_queued_evaluation_is_claimed_once_among_sixteen_threads(world: World)
     claims = [claim for claim in at_once(*[lambda: try_claim(world, evaluation)] * 16) if claim]
     (claim,) = claims
     assert (claim.evaluation_id, claim.conversation_id) == (evaluation.id, evaluation.conversation_id)
-    assert (claim.attempts, claim.created_at) == (1, NOW)
+    assert (claim.attempts, claim.tried_since) == (1, NOW + SECOND)
     row = world.evaluation(evaluation.id)
     assert (row.status, row.attempts, row.ring_at) == (Status.RUNNING, 1, NOW + SECOND + LEASE)
 
@@ -168,17 +168,17 @@ def test_the_evaluations_of_a_conversation_are_listed_newest_first(world: World)
     third = world.queued(row, 3)
     with world.database.reading() as session:
         assert [one.number for one in evaluations.of_conversation(session, row)] == [3, 2, 1]
-        assert {key: one.id for key, one in evaluations.statuses(session, [row]).items()} == {row.id: third}
+        assert {key: one.id for key, one in evaluations.newest_of(session, [row]).items()} == {row.id: third}
 
 
 def test_what_is_still_queued_will_judge_the_stored_words(world: World) -> None:
     row = world.conversation()
     first = world.newest(row)
     with world.database.transaction() as session:
-        assert evaluations.waiting(session, row.id, NOW + MINUTE) == first.id
+        assert evaluations.waiting(session, row.id, NOW, NOW + MINUTE) == first.id
     world.claim(first.id)
     with world.database.transaction() as session:
-        assert evaluations.waiting(session, row.id, NOW + MINUTE) is None
+        assert evaluations.waiting(session, row.id, NOW, NOW + MINUTE) is None
 
 
 def test_of_two_evaluations_that_are_queued_the_newer_one_is_waited_for(world: World) -> None:
@@ -187,4 +187,36 @@ def test_of_two_evaluations_that_are_queued_the_newer_one_is_waited_for(world: W
     second = world.queued(row, 2)
     release(world, held)
     with world.database.transaction() as session:
-        assert evaluations.waiting(session, row.id, NOW + MINUTE) == second
+        assert evaluations.waiting(session, row.id, NOW, NOW + MINUTE) == second
+
+
+def test_a_sum_that_leaves_out_calls_of_unknown_cost_is_unknown(world: World) -> None:
+    evaluation = world.newest(world.conversation())
+    release(world, world.claim(evaluation.id), Effort("sample-model", "sample-prompt", Usage(1)))
+    finish(world, world.claim(evaluation.id, NOW + HOUR))
+    row = world.evaluation(evaluation.id)
+    assert (row.calls, row.cost) == (2, None)
+
+
+def test_an_attempt_that_made_no_call_costs_nothing(world: World) -> None:
+    evaluation = world.newest(world.conversation())
+    release(world, world.claim(evaluation.id), Effort("sample-model", "sample-prompt"))
+    finish(world, world.claim(evaluation.id, NOW + HOUR))
+    row = world.evaluation(evaluation.id)
+    assert (row.calls, row.cost) == (1, EFFORT.cost)
+
+
+def test_whoever_renews_leases_does_not_wait_for_a_row_that_somebody_changes(postgres_world: World) -> None:
+    world = postgres_world
+    rows = [world.newest(world.conversation(name)) for name in ("call-1", "call-2")]
+    claims = [world.claim(row.id) for row in rows]
+
+    def renew() -> None:
+        with world.database.transaction() as session:
+            evaluations.renew(session, claims, NOW + HOUR)
+
+    with world.database.transaction() as session:
+        assert evaluations.finish(session, claims[0], Status.FAILED, NOW, reason=Reason.REFUSED)
+        at_once(renew, seconds=10)
+    assert world.evaluation(rows[0].id).status is Status.FAILED
+    assert world.evaluation(rows[1].id).ring_at == NOW + HOUR

@@ -3,22 +3,20 @@
 from datetime import timedelta
 from uuid import UUID
 
-from goalline.domain.evaluation import Reason, Status
+from goalline.domain.evaluation import MOST_INTERRUPTIONS, Reason, Status
 from goalline.store import evaluations
 from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World, at_once
 
 
 def recover(world: World, after: timedelta, limit: int = 100) -> list[UUID]:
     with world.database.transaction() as session:
-        return evaluations.recover(session, NOW + after, NOW + after + MINUTE, limit)
+        return evaluations.recover(session, NOW + after, limit)
 
 
-def test_a_queued_evaluation_that_nobody_heard_of_rings_again_each_minute(world: World) -> None:
+def test_a_queued_evaluation_that_nobody_takes_rings_again_ever_less_often(world: World) -> None:
     evaluation = world.newest(world.conversation())
-    assert recover(world, MINUTE - SECOND) == []
-    assert recover(world, MINUTE) == [evaluation.id]
-    assert recover(world, 2 * MINUTE - SECOND) == []
-    assert recover(world, 2 * MINUTE) == [evaluation.id]
+    rung = [second for second in range(0, 2_400, 5) if recover(world, second * SECOND) == [evaluation.id]]
+    assert rung == [60, 120, 240, 480, 960, 1_560, 2_160]
 
 
 def test_a_running_evaluation_whose_lease_ran_out_goes_back_to_the_queue(world: World) -> None:
@@ -30,6 +28,29 @@ def test_a_running_evaluation_whose_lease_ran_out_goes_back_to_the_queue(world: 
     row = world.evaluation(evaluation.id)
     assert (row.status, row.attempts) == (Status.QUEUED, 1)
     assert world.claim(evaluation.id, NOW + LEASE).attempts == 2
+
+
+def test_an_evaluation_over_which_workers_keep_dying_is_given_up(world: World) -> None:
+    evaluation = world.newest(world.conversation())
+    for number in range(1, MOST_INTERRUPTIONS + 1):
+        world.claim(evaluation.id, NOW + number * HOUR)
+        found = recover(world, number * HOUR + LEASE)
+        assert found == ([] if number == MOST_INTERRUPTIONS else [evaluation.id])
+    row = world.evaluation(evaluation.id)
+    assert (row.status, row.reason, row.interruptions) == (Status.FAILED, Reason.INTERRUPTED, MOST_INTERRUPTIONS)
+    assert row.finished_at == NOW + MOST_INTERRUPTIONS * HOUR + LEASE
+    assert recover(world, 1_000 * HOUR) == []
+
+
+def test_an_evaluation_that_is_released_again_and_again_is_not_taken_for_a_killer(world: World) -> None:
+    evaluation = world.newest(world.conversation())
+    for number in range(MOST_INTERRUPTIONS + 3):
+        with world.database.transaction() as session:
+            claim = evaluations.claim(session, evaluation.id, NOW + number * HOUR, NOW + number * HOUR + LEASE)
+            assert claim is not None
+            evaluations.release(session, claim, NOW + (number + 1) * HOUR, Reason.UNAVAILABLE, EFFORT)
+        assert recover(world, (number + 1) * HOUR) == [evaluation.id]
+    assert world.evaluation(evaluation.id).interruptions == 0
 
 
 def test_a_released_evaluation_rings_when_it_is_due(world: World) -> None:
@@ -67,7 +88,7 @@ def test_a_sweeper_does_not_wait_for_rows_that_another_one_holds(postgres_world:
     world = postgres_world
     evaluation = world.newest(world.conversation())
     with world.database.transaction() as session:
-        assert evaluations.recover(session, NOW + MINUTE, NOW + HOUR, 100) == [evaluation.id]
+        assert evaluations.recover(session, NOW + MINUTE, 100) == [evaluation.id]
         assert at_once(lambda: recover(world, MINUTE), seconds=10) == [[]]
 
 

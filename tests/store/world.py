@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -77,10 +77,10 @@ class World:
     def conversation(self, conversation_id: str = "call-1", at: datetime = NOW, **more: Any) -> Conversation:
         """Store a conversation with its first evaluation queued."""
         received = delivery(conversation_id, **({"ended_at": at} | more))
-        day = local_day(min(received.ended_at, at), self.project.time_zone)
         with self.database.transaction() as session:
-            row_id = conversations.insert_once(session, self.project.id, received, digest(received.transcript), day, at)
-            assert row_id is not None
+            stored = conversations.insert_once(session, self.project, received, digest(received.transcript), at)
+            assert stored is not None
+            row_id, day = stored
             evaluations.enqueue(session, row_id, 1, at, at + MINUTE)
             rollups.count_conversations(session, ConversationPlace(self.project.id, day, received.agent_id), 1)
             return conversations.get(session, self.project.id, row_id)
@@ -96,12 +96,12 @@ class World:
         assert claim is not None
         return claim
 
-    def judge(self, claim: Claim, verdicts: Sequence[Verdict], at: datetime = NOW) -> bool:
+    def judge(self, claim: Claim, verdicts: Sequence[Verdict], at: datetime = NOW, model: str = EFFORT.model) -> bool:
         """End a claimed evaluation with verdicts."""
         with self.database.transaction() as session:
             row = conversations.lock(session, claim.conversation_id)
             assert row is not None
-            if not evaluations.finish(session, claim, Status.SUCCEEDED, at, effort=EFFORT):
+            if not evaluations.finish(session, claim, Status.SUCCEEDED, at, effort=replace(EFFORT, model=model)):
                 return False
             evaluations.store_verdicts(session, row, claim, verdicts)
             return True

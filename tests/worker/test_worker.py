@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,10 +15,11 @@ import pytest
 import time_machine
 from dramatiq import Broker, Message, Worker
 from dramatiq.brokers.stub import StubBroker
+from pydantic import SecretStr
 
 from goalline import bootstrap, pipeline, worker
 from goalline.bootstrap import Services
-from goalline.domain.evaluation import Effort, Judgement, Status, Usage
+from goalline.domain.evaluation import RING_AGAIN_AFTER, Effort, Judgement, Status, Usage
 from goalline.domain.goal import GoalDraft, GoalInForce, Kind
 from goalline.domain.transcript import Delivery, Turn
 from goalline.domain.verdict import Evidence, Outcome, Verdict
@@ -24,7 +27,7 @@ from goalline.settings import Settings
 from goalline.store import goals, projects, schema
 from goalline.store.database import Database
 from goalline.store.tables import Evaluation, Project
-from goalline.worker import Bell, embedded_worker
+from goalline.worker import Bell, _Ringer, embedded_worker
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SECRET = "xylophone"
@@ -127,7 +130,7 @@ def test_later_it_leaves_alone_what_was_just_rung_for(parts: Services, project: 
 def test_what_nobody_heard_is_rung_for_again(parts: Services, project: Project) -> None:
     evaluation_id = received(parts, project)
     bell = Bell(parts)
-    with time_machine.travel(NOW + pipeline.RING_AGAIN_AFTER, tick=False):
+    with time_machine.travel(NOW + RING_AGAIN_AFTER, tick=False):
         tick(bell)
     assert [message.args for message in rung(parts.broker)] == [(str(evaluation_id),)]
 
@@ -208,3 +211,60 @@ def test_the_worker_command_becomes_dramatiqs_own_command_line(monkeypatch: pyte
     assert command[command.index("--processes") + 1] == "3"
     assert command[command.index("--threads") + 1] == "200"
     assert environment["dramatiq_queue_prefetch"] == environment["GOALLINE_WORKER_THREADS"] == "200"
+
+
+@pytest.fixture
+def silent_broker() -> Iterator[str]:
+    """The URL of a Redis that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def test_a_broker_that_has_gone_silent_keeps_nobody_waiting(parts: Services, silent_broker: str) -> None:
+    settings = Settings(redis_url=SecretStr(silent_broker))
+    broker = bootstrap.services(settings).broker
+    sent = threading.Event()
+    enqueue = broker.enqueue
+
+    def enqueue_and_tell(*given: Any, **more: Any) -> Any:
+        try:
+            return enqueue(*given, **more)
+        finally:
+            sent.set()
+
+    broker.enqueue = enqueue_and_tell  # type: ignore[method-assign]
+    bell = Bell(replace(parts, settings=settings, broker=broker))
+    bell.ring(uuid4() for _ in range(100))
+    # All of them are rung for, and not even the first one has been sent or given up by now.
+    assert not sent.is_set()
+
+
+def test_after_a_failure_the_broker_is_left_alone_for_a_while() -> None:
+    sent: list[UUID] = []
+
+    def fail(evaluation_id: UUID) -> None:
+        sent.append(evaluation_id)
+        raise ConnectionError
+
+    ids = [uuid4() for _ in range(100)]
+    ringer = _Ringer(fail)
+    for evaluation_id in ids:
+        ringer.ring(evaluation_id)
+    ringer.close(timeout=60)
+    assert sent == ids[:1]
+
+
+def test_what_was_rung_is_sent_before_the_end() -> None:
+    sent: list[UUID] = []
+    ringer = _Ringer(sent.append)
+    ids = [uuid4() for _ in range(100)]
+    for evaluation_id in ids:
+        ringer.ring(evaluation_id)
+    ringer.close(timeout=60)
+    assert sent == ids
+
+
+def test_where_nobody_judges_in_this_process_nothing_waits_in_its_memory(parts: Services) -> None:
+    bell = Bell(replace(parts, settings=Settings(embedded_threads=0)))
+    bell.ring([uuid4()])
+    assert rung(parts.broker) == []

@@ -1,11 +1,16 @@
 """The application: all routes, one form of errors."""
 
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goalline import __version__
-from goalline.api import bodies, conversations, goals, pages, probes, problems, reports
+from goalline.api import bodies, goals, pages, probes, problems, reports
+from goalline.api.conversations import routes as conversations
 from goalline.bootstrap import Services
 from goalline.worker import Bell
 
@@ -15,8 +20,26 @@ Send ended conversations to `POST /v1/conversations`, describe what they are for
 success rates from `GET /v1/reports/success-rate`."""
 
 
+@dataclass(frozen=True, slots=True)
+class _KeptByNobody:
+    app: ASGIApp
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        def sent(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Cache-Control"] = "no-store"
+            return send(message)
+
+        answers_with_data = scope["type"] == "http" and scope["path"].startswith("/v1/")
+        return self.app(scope, receive, sent if answers_with_data else send)
+
+
 class _Application(FastAPI):
-    """An application whose OpenAPI document tells what a problem looks like."""
+    """An application whose OpenAPI document tells what a problem looks like, and whose answers nobody keeps."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        # Around everything: Starlette answers defects of ours from outside of what `add_middleware` adds.
+        return _KeptByNobody(super().build_middleware_stack())
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()

@@ -1,42 +1,42 @@
-"""Stretches of time in a query: days of the project, or times that are turned into them."""
+"""Stretches of time in a query: days of the project, or moments."""
 
-from datetime import date, datetime
+import re
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query as QueryParameter
 from pydantic import BeforeValidator
 
 from goalline.api.deps import Query
-from goalline.domain.calendar import local_day
+from goalline.domain.calendar import day_start, local_day
 from goalline.domain.refusal import Invalid
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME = re.compile(_DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 
 
 def _day_or_time(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            day = date.fromisoformat(value)
-        except ValueError:
-            pass
-        else:
-            return _plausible(day)
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            at = None
-        if at is not None and at.tzinfo is not None:
-            _plausible(at.date())
-            return at
-    raise ValueError("must be a day such as 2026-11-21, or an RFC 3339 time with zone")
-
-
-def _plausible(day: date) -> date:
-    if not 2000 <= day.year < 9000:
+    found = _read(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a day such as 2026-11-21, or an RFC 3339 time such as 2026-11-21T09:30:00Z")
+    if not 2000 <= found.year < 9000:
         raise ValueError("must lie between the years 2000 and 9000")
-    return day
+    return found
+
+
+def _read(value: str) -> date | datetime | None:
+    # Python reads more than these two forms, such as weeks, and not all its versions read the same.
+    with suppress(ValueError):
+        if _DAY.fullmatch(value):
+            return date.fromisoformat(value)
+        if _TIME.fullmatch(value):
+            return datetime.fromisoformat(value.upper())
+    return None
 
 
 Day = Annotated[date | datetime, BeforeValidator(_day_or_time)]
-"""A local day of the project, or a time with zone that falls on one."""
+"""A local day of the project, or a time with zone."""
 
 
 class PeriodQuery(Query):
@@ -45,16 +45,39 @@ class PeriodQuery(Query):
     from_: Annotated[Day | None, QueryParameter(alias="from")] = None
     to: Day | None = None
 
-    def bounds(self, time_zone: str) -> tuple[date | None, date | None]:
-        """Return the first and the last local day asked for.
+    def days(self, time_zone: str) -> tuple[date | None, date | None]:
+        """Return the first and the last local day asked for; a time stands for the day that it falls on.
 
         Raises:
             Invalid: they are the wrong way round.
         """
         first, last = _day_in(self.from_, time_zone), _day_in(self.to, time_zone)
         if first and last and first > last:
-            raise Invalid("from must not be later than to", "from")
+            raise _wrong_way_round()
         return first, last
+
+    def moments(self, time_zone: str) -> tuple[datetime | None, datetime | None]:
+        """Return the first moment asked for, and the one behind the last; a day is meant from its start to its end.
+
+        Raises:
+            Invalid: they are the wrong way round.
+        """
+        self.days(time_zone)
+        start, end = self.from_, self.to
+        if start is not None and not isinstance(start, datetime):
+            start = day_start(start, time_zone)
+        if isinstance(end, datetime):
+            # The moment itself is meant as well, and no time is stored more finely than this.
+            end += datetime.resolution
+        elif end is not None:
+            end = day_start(end + timedelta(days=1), time_zone)
+        if start and end and start > end:
+            raise _wrong_way_round()
+        return start, end
+
+
+def _wrong_way_round() -> Invalid:
+    return Invalid("from must not be later than to", "from")
 
 
 def _day_in(value: date | datetime | None, time_zone: str) -> date | None:

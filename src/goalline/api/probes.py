@@ -27,6 +27,7 @@ def alive() -> Health:
     return Health(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Health, responses=documented(503))
 def ready(parts: Parts) -> Any:
     """Tell whether the database can be read and has this version's schema."""

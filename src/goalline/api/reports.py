@@ -1,5 +1,7 @@
-"""Reports over HTTP: success rates, whole, as a series, and goal by goal."""
+"""Reports over HTTP: success rates, and completion rates goal by goal, whole and as a series."""
 
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Annotated
 from uuid import UUID
@@ -11,13 +13,12 @@ from pydantic import BaseModel
 from goalline.api.deps import Parts, Reader
 from goalline.api.periods import PeriodQuery
 from goalline.api.problems import documented
-from goalline.domain import rates
 from goalline.domain.calendar import Interval
 from goalline.domain.goal import Kind, State
 from goalline.domain.refusal import Invalid
 from goalline.domain.text import Line
 from goalline.store import goals, reports
-from goalline.store.reports import RateFilter, Tally
+from goalline.store.reports import GoalTally, RateFilter, Tally
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 
@@ -29,8 +30,12 @@ _SHORTEST = {Interval.DAY: 1, Interval.WEEK: 7, Interval.MONTH: 28}
 class Share(BaseModel):
     """How many verdicts there are of each outcome, and what share of conversations was evaluated at all.
 
-    `interval` is the 95 % Wilson interval of the rate. `coverage` is null where one conversation can have several
-    of the verdicts that were counted, as with all secondary goals at once.
+    `interval` is the 95 % Wilson interval of the rate. `conversations` are those that ended in the period and the
+    filters let through, whether or not a goal was active then; of one goal, they are those of the agents it is for.
+    An agent's conversations are none of a project-wide primary goal's while the agent has one of its own. `coverage`
+    is evaluated / conversations. It is null where there was no conversation; where one conversation can have several
+    of the verdicts that were counted, as with all secondary goals at once; and for a project-wide primary goal over
+    a day on which an agent's own one came or went.
     """
 
     interval: tuple[float, float] | None
@@ -73,98 +78,123 @@ class GoalLine(BaseModel):
 
 
 class GoalShare(Share):
-    """The completion rate of one goal; null, not 0, where nothing was evaluated."""
+    """A share with its completion rate: null, not 0, where nothing was evaluated."""
 
-    goal: GoalLine
     completion_rate: float | None
 
 
+class GoalPoint(GoalShare):
+    """One interval of a goal's series; `start` is its first day."""
+
+    start: date
+
+
+class GoalRate(GoalShare):
+    """The completion rate of one goal, whole and as a series."""
+
+    goal: GoalLine
+    series: list[GoalPoint]
+
+
 class GoalsReport(BaseModel):
-    """The completion rate of every goal."""
+    """The completion rate of every goal; their series have the same intervals."""
 
     time_zone: str
-    goals: list[GoalShare]
+    series_interval: Interval
+    goals: list[GoalRate]
 
 
-class GoalsQuery(PeriodQuery):
-    """Which goals to report on, and over which conversations."""
+class ReportQuery(PeriodQuery):
+    """What to report on. In `from` and `to`, a time stands for the local day that it falls on."""
 
     agent: Line | None = None
-    kind: Kind | None = None
-
-
-class RateQuery(GoalsQuery):
-    """Which verdicts make up a success rate: those of primary goals, unless `goal` or `kind` says otherwise."""
-
     goal: UUID | None = None
-    revision: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None
+    kind: Kind | None = None
+    revision: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1, description="A revision of `goal`.")] = None
     interval: Annotated[
         Interval | None, QueryParameter(description="Left out: days, or what is needed to keep the series short.")
     ] = None
 
+    def rates(self, time_zone: str) -> RateFilter:
+        """Return which verdicts are asked for, of whatever kind.
+
+        Raises:
+            Invalid: a revision is asked for without its goal, or the period is the wrong way round.
+        """
+        if self.revision and not self.goal:
+            raise Invalid("a revision is one goal's; name the goal as well", "revision")
+        first, last = self.days(time_zone)
+        return RateFilter(agent_id=self.agent, revision=self.revision, first_day=first, last_day=last)
+
 
 @router.get("/success-rate", responses=documented(404))
-def success_rate(query: Annotated[RateQuery, QueryParameter()], parts: Parts, caller: Reader) -> SuccessRate:
-    """Return achieved / (achieved + partial + not achieved), with its interval, its coverage and its course."""
-    if query.revision and not query.goal:
-        raise Invalid("a revision is one goal's; name the goal as well", "revision")
-    first, last = query.bounds(caller.project.time_zone)
-    kind = query.kind or (None if query.goal else Kind.PRIMARY)
+def success_rate(query: Annotated[ReportQuery, QueryParameter()], parts: Parts, caller: Reader) -> SuccessRate:
+    """Return achieved / (achieved + partial + not achieved), with its interval, its coverage and its course.
+
+    The verdicts are those of primary goals, unless `goal` or `kind` says otherwise.
+    """
+    project, wanted = caller.project, query.rates(caller.project.time_zone)
     with parts.database.snapshot() as session:
-        goal = goals.get(session, caller.project.id, query.goal) if query.goal else None
-        # Conversations of other agents are none that an agent's own goal has failed to cover.
-        agent = query.agent or (goal.agent_id if goal else None)
-        wanted = RateFilter(agent, query.goal, query.revision, kind, first, last)
-        days = reports.daily(session, caller.project.id, wanted)
-    once = bool(query.goal) or kind is Kind.PRIMARY
-    first, last = first or min(days, default=None), last or max(days, default=None)
-    interval = query.interval or Interval.DAY
-    points = []
-    if first and last:
-        interval = _interval(query.interval, (last - first).days)
-        points = [
-            SeriesPoint(start=start, success_rate=tally.counts.rate, **_share(tally, once))
-            for start, tally in reports.series(days, interval, first, last)
-        ]
+        if query.goal:
+            goal = goals.get(session, project.id, query.goal)
+            found = reports.by_goal(session, project, replace(wanted, kind=query.kind), [goal])
+            days = found[0].days if found else {}
+        else:
+            days = reports.daily(session, project.id, replace(wanted, kind=query.kind or Kind.PRIMARY))
+    interval, first, last = _cut(query.interval, wanted, days)
     total = sum(days.values(), Tally())
     return SuccessRate(
         success_rate=total.counts.rate,
-        time_zone=caller.project.time_zone,
+        time_zone=project.time_zone,
         series_interval=interval,
-        series=points,
-        **_share(total, once),
+        series=[
+            SeriesPoint(start=start, success_rate=tally.counts.rate, **_share(tally))
+            for start, tally in reports.series(days, interval, first, last)
+        ],
+        **_share(total),
     )
 
 
-@router.get("/goals")
-def by_goal(query: Annotated[GoalsQuery, QueryParameter()], parts: Parts, caller: Reader) -> GoalsReport:
-    """Return the completion rate of every goal; its conversations are those of the agents it is for."""
-    first, last = query.bounds(caller.project.time_zone)
-    wanted = RateFilter(agent_id=query.agent, first_day=first, last_day=last)
+@router.get("/goals", responses=documented(404))
+def by_goal(query: Annotated[ReportQuery, QueryParameter()], parts: Parts, caller: Reader) -> GoalsReport:
+    """Return the completion rate of every goal, or of those of a `kind`, each with its course."""
+    project, wanted = caller.project, query.rates(caller.project.time_zone)
     with parts.database.snapshot() as session:
-        every = goals.listed(session, caller.project.id, kind=query.kind)
-        counts = reports.by_goal(session, caller.project.id, wanted)
-        agents = reports.conversations_by_agent(session, caller.project.id, wanted)
-    lines = []
-    for goal in every:
-        if query.agent and goal.agent_id not in (None, query.agent):
-            continue
-        conversations = agents.get(goal.agent_id, 0) if goal.agent_id else sum(agents.values())
-        tally = Tally(counts.get(goal.id, rates.Counts()), conversations)
-        line = GoalLine(id=goal.id, name=goal.name, kind=goal.kind, agent_id=goal.agent_id, state=goal.state)
-        lines.append(GoalShare(goal=line, completion_rate=tally.counts.rate, **_share(tally, once=True)))
-    return GoalsReport(time_zone=caller.project.time_zone, goals=lines)
+        shown = [goals.get(session, project.id, query.goal)] if query.goal else goals.listed(session, project.id)
+        shown = [goal for goal in shown if query.kind in (None, goal.kind)]
+        found = reports.by_goal(session, project, wanted, shown)
+    interval, first, last = _cut(query.interval, wanted, {day for one in found for day in one.days})
+    return GoalsReport(
+        time_zone=project.time_zone,
+        series_interval=interval,
+        goals=[_goal_rate(one, reports.series(one.days, interval, first, last)) for one in found],
+    )
 
 
-def _interval(wanted: Interval | None, days: int) -> Interval:
-    # One call with a wrong date must not make the series of days endless, nor take the report away.
+def _goal_rate(found: GoalTally, series: Sequence[tuple[date, Tally]]) -> GoalRate:
+    total = found.total
+    return GoalRate(
+        goal=GoalLine.model_validate(found.goal, from_attributes=True),
+        completion_rate=total.counts.rate,
+        series=[GoalPoint(start=start, completion_rate=tally.counts.rate, **_share(tally)) for start, tally in series],
+        **_share(total),
+    )
+
+
+def _cut(wanted: Interval | None, over: RateFilter, days: Collection[date]) -> tuple[Interval, date, date]:
+    # The days asked for, or else those on which anything happened. One call with a wrong date must not make the
+    # series of days endless, nor take the report away.
+    first, last = over.first_day or min(days, default=None), over.last_day or max(days, default=None)
+    if not (first and last):
+        # What ends before it begins has no interval.
+        return wanted or Interval.DAY, date.max, date.min
     for interval, length in _SHORTEST.items():
-        if wanted in (None, interval) and days <= _MOST_INTERVALS * length:
-            return interval
+        if wanted in (None, interval) and (last - first).days <= _MOST_INTERVALS * length:
+            return interval, first, last
     raise Invalid(f"this is more than {_MOST_INTERVALS:,} intervals; choose a longer one or a shorter time", "interval")
 
 
-def _share(tally: Tally, once: bool) -> dict[str, object]:
+def _share(tally: Tally) -> dict[str, object]:
     counts = tally.counts
     return {
         "interval": counts.interval,
@@ -173,5 +203,5 @@ def _share(tally: Tally, once: bool) -> dict[str, object]:
         "not_achieved": counts.not_achieved,
         "evaluated": counts.evaluated,
         "conversations": tally.conversations,
-        "coverage": rates.coverage(counts.evaluated, tally.conversations) if once else None,
+        "coverage": tally.coverage,
     }

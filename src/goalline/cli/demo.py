@@ -1,6 +1,7 @@
 """goalline demo: sample calls come in over HTTP, are judged, and turn into success rates."""
 
 import json
+import shlex
 import socket
 import tempfile
 import threading
@@ -9,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from http.client import HTTPException
 from typing import Annotated, Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 import typer
 from pydantic import TypeAdapter
@@ -34,6 +35,7 @@ from goalline.worker import utc_now
 _TERMINAL = {"succeeded", "failed", "skipped"}
 _COLOURS = {"achieved": "green", "partial": "yellow", "not_achieved": "red", "failed": "bold red"}
 _GOALS_AGE = timedelta(days=15)
+_THREADS = 32
 
 
 def demo(
@@ -54,7 +56,13 @@ def demo(
         tempfile.TemporaryDirectory(prefix="goalline-demo-") as place,
         with_model(settings, stand_in=stand_in) as chosen,
     ):
-        own = {"database_url": f"sqlite:///{place}/demo.db", "redis_url": None, "dashboard_open": True}
+        own = {
+            "database_url": f"sqlite:///{place}/demo.db",
+            "redis_url": None,
+            # An environment made for Redis and workers may say 0, and nothing would be judged here.
+            "embedded_threads": _THREADS,
+            "dashboard_open": True,
+        }
         demo_settings = chosen.model_copy(update=own)
         configure_logs("WARNING", as_json=False)
         out.print(f"Judging with [bold]{escape(chosen.model)}[/]" + (": word matching, no LLM" if stand_in else ""))
@@ -71,6 +79,8 @@ class _Client:
 
     def __init__(self, address: str, key: str) -> None:
         self._address, self._key = address, key
+        # A proxy that the environment names does not lead back to this machine.
+        self._direct = build_opener(ProxyHandler({}))
 
     def call(self, path: str, body: object = None) -> Any:
         request = Request(  # noqa: S310
@@ -79,11 +89,14 @@ class _Client:
             headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
         )
         try:
-            with urlopen(request, timeout=30) as response:  # noqa: S310
+            with self._direct.open(request, timeout=30) as response:
                 return json.load(response)
         except HTTPError as error:
             with error:
                 fail(f"{path}: {error.code} {error.read().decode()}")
+        except (OSError, HTTPException) as error:
+            cause = getattr(error, "reason", error)
+            fail(f"{path}: the demo's own server at {self._address} does not answer ({type(cause).__name__})")
 
     def conversations(self) -> list[dict[str, Any]]:
         """Return all conversations, newest first."""
@@ -207,11 +220,15 @@ def _show_rates(client: _Client) -> None:
 
 
 def _stay(address: str, key: str) -> None:
-    sample = Path("fixtures/webhooks/conversation.json")
+    sample = shlex.quote(str(folder("fixtures") / "webhooks/conversation.json"))
+    # The sample ended some time ago, maybe before the demo's goals applied; an end in the future counts as now.
+    ends_now = """s/"ended_at": ".*"/"ended_at": "2999-01-01T00:00:00Z"/"""
     out.print(f"\nDashboard: [bold]{address}/[/]   API: {address}/docs   Ctrl-C ends it", soft_wrap=True)
     out.print(
-        f"Send one more:\n  curl -H 'Authorization: Bearer {key}' --json @{sample} {address}/v1/conversations",
+        f"Send one more:\n  sed '{ends_now}' {sample} |"
+        f" curl -H 'Authorization: Bearer {key}' --json @- {address}/v1/conversations",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     try:

@@ -168,7 +168,9 @@ def _write(lines: TextIO, result: Judged) -> None:
 def _summary(results: list[Judged]) -> dict[str, Any]:
     pairs: dict[str, list[tuple[Outcome, Outcome]]] = defaultdict(list)
     failed: dict[str, int] = defaultdict(int)
-    usage, costs = Usage(), [result.effort.cost for result in results]
+    usage = Usage()
+    # A call that brought no answer is not counted and costs nothing.
+    costs = [result.effort.cost for result in results if result.effort.usage.calls]
     for result in results:
         usage += result.effort.usage
         if result.reason:
@@ -186,8 +188,8 @@ def _summary(results: list[Judged]) -> dict[str, Any]:
         **_measures(everything),
         "sources": {source: _measures(agreement) for source, agreement in sources.items()},
         "calls": usage.calls,
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
+        "prompt_tokens": usage.prompt_tokens if usage.calls else 0,
+        "completion_tokens": usage.completion_tokens if usage.calls else 0,
         "cost": None if None in costs else str(sum(filter(None, costs), Decimal())),
     }
 
@@ -213,12 +215,16 @@ def _show(summary: dict[str, Any]) -> None:
         accuracy, kappa = (_figure(measures[measure]) for measure in ("accuracy", "kappa"))
         out.print(f"accuracy {accuracy}, Cohen's kappa {kappa}, over {measures['labelled_verdicts']:,} verdicts\n")
     tokens = ", ".join(
-        f"{summary[name] or 'unknown'} {name.replace('_', ' ')}" for name in ("prompt_tokens", "completion_tokens")
+        f"{_number(summary[name])} {name.replace('_', ' ')}" for name in ("prompt_tokens", "completion_tokens")
     )
-    cost = f"US$ {summary['cost']}" if summary["cost"] else "cost unknown"
+    cost = "cost unknown" if summary["cost"] is None else f"US$ {summary['cost']}"
     out.print(f"{summary['conversations']:,} conversations, {summary['calls']:,} calls, {tokens}, {cost}")
     for reason, number in summary["failed"].items():
         out.print(f"[red]{number:,} failed: {reason}[/]: {Reason(reason).explanation}", soft_wrap=True)
+
+
+def _number(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
 
 
 def _figure(value: float | None) -> str:

@@ -70,6 +70,7 @@ def application(settings: Settings) -> Iterator[Any]:
     finally:
         if worker:
             worker.stop(timeout=settings.shutdown_seconds * 1000)
+        bell.close(timeout=settings.shutdown_seconds)
         parts.database.close()
 
 

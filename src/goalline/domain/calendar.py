@@ -1,7 +1,7 @@
 """Days and longer stretches of days as a project's time zone sees them."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -32,6 +32,16 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 def local_day(at: datetime, time_zone: str) -> date:
     """Return the calendar day of an aware time in a time zone."""
     return at.astimezone(ZoneInfo(time_zone)).date()
+
+
+def day_start(day: date, time_zone: str) -> datetime:
+    """Return the moment at which a calendar day begins in a time zone, in UTC.
+
+    A day without a midnight, as the clocks go forward just then, begins at its first moment; a day that the calendar
+    leaves out begins where the next one does. Where clocks went back across midnight (in Newfoundland until 2011),
+    the hour that the earlier day had twice lies behind this moment for the second time.
+    """
+    return datetime.combine(day, time.min, ZoneInfo(time_zone)).astimezone(UTC)
 
 
 def interval_start(day: date, interval: Interval) -> date:

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     UNAVAILABLE = "unavailable"
+    INTERRUPTED = "interrupted"
     INTERNAL_ERROR = "internal_error"
 
     @property
@@ -65,6 +66,8 @@ _EXPLANATIONS = {
     Reason.NOT_FOUND: "The provider knows no such model or address (404). Check GOALLINE_MODEL and OPENAI_BASE_URL.",
     Reason.UNAVAILABLE: "The provider was overloaded, slow or out of reach. A waiting evaluation is tried again by"
     " itself; a failed one has waited as long as GOALLINE_GIVE_UP_AFTER_SECONDS allows.",
+    Reason.INTERRUPTED: "Whatever judged this conversation was killed each time before it had finished. Look for"
+    " workers that ran out of memory, then judge again.",
     Reason.INTERNAL_ERROR: "Goalline met an error of its own; the log names it by this evaluation's id.",
 }
 
@@ -147,15 +150,31 @@ class Judge(Protocol):
         ...
 
 
+RING_AGAIN_AFTER = timedelta(seconds=60)
+"""How long a bell may go unanswered before the sweep rings again."""
+
+MOST_INTERRUPTIONS = 5
+"""How often a worker may die over an evaluation before it is given up: it may be what kills them."""
+
+_LONGEST_SILENCE = timedelta(minutes=10)
 _FIRST_DELAY = timedelta(seconds=15)
 _LONGEST_DELAY = timedelta(minutes=30)
 
 
-def release_delay(attempts: int, retry_after: float | None = None) -> timedelta:
-    """Return how long a released evaluation waits after its `attempts`-th attempt (1, 2, ...).
+def release_delay(waited: timedelta, retry_after: float | None = None) -> timedelta:
+    """Return how long an evaluation that has waited for `waited` in vain waits until its next attempt.
 
-    15 seconds, doubled with each attempt, at most 30 minutes, and never less than the provider asked for
-    (of which at most a day is believed).
+    15 seconds more than it has waited so far, which doubles the delay from attempt to attempt; at most 30 minutes,
+    and never less than the provider asked for (of which at most a day is believed).
     """
-    grown = min(_FIRST_DELAY * (1 << min(attempts - 1, 10)), _LONGEST_DELAY)
+    grown = min(_FIRST_DELAY + max(waited, timedelta(0)), _LONGEST_DELAY)
     return max(grown, timedelta(seconds=min(retry_after or 0, 86_400)))
+
+
+def ring_again_delay(overdue: timedelta) -> timedelta:
+    """Return how long the sweep waits until it rings again for an evaluation that has been due for `overdue`.
+
+    As long again as it has been due, so that a backlog that nobody has time for does not fill the broker; at least
+    `RING_AGAIN_AFTER`, at most 10 minutes.
+    """
+    return min(max(overdue, RING_AGAIN_AFTER), _LONGEST_SILENCE)

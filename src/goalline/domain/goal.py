@@ -1,8 +1,8 @@
 """Goals, their wordings over time, and which of them apply to a conversation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
@@ -84,6 +84,28 @@ class Period:
     def includes(self, at: datetime) -> bool:
         """Tell whether `at` lies in the period."""
         return self.active_from <= at and (self.active_until is None or at < self.active_until)
+
+    def overlap(self, other: "Period") -> "Period | None":
+        """Return the stretch that both periods include, None where there is none."""
+        start = max(self.active_from, other.active_from)
+        end = min((at for at in (self.active_until, other.active_until) if at), default=None)
+        return Period(start, end) if end is None or start < end else None
+
+
+def overlaps(some: Iterable[Period], others: Sequence[Period]) -> list[Period]:
+    """Return every stretch that one of `some` and one of `others` include."""
+    return [shared for one in some for other in others if (shared := one.overlap(other))]
+
+
+def cover(periods: Sequence[Period], start: datetime, end: datetime) -> bool | None:
+    """Tell whether periods that do not overlap each other hold all of a stretch of time; None: a part of it."""
+    inside = sum(
+        ((shared.active_until or end) - shared.active_from for shared in overlaps(periods, [Period(start, end)])),
+        timedelta(),
+    )
+    if not inside:
+        return False
+    return True if inside == end - start else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    NonNegativeInt,
+    Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -29,6 +29,9 @@ def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:
 
 
 _Lenient = WrapValidator(_or_none)
+
+TokenCount = Annotated[int, Field(ge=0, le=10**8)]
+"""A number of tokens that can be true, and that a sum of many attempts of which can be stored."""
 
 
 def _joined(content: object) -> object:
@@ -82,14 +85,14 @@ class Choice(BaseModel):
 class PromptDetails(BaseModel):
     """How the prompt's tokens divide."""
 
-    cached_tokens: Annotated[NonNegativeInt | None, _Lenient] = None
+    cached_tokens: Annotated[TokenCount | None, _Lenient] = None
 
 
 class Count(BaseModel):
     """The tokens of one call, as far as the server reports them."""
 
-    prompt_tokens: Annotated[NonNegativeInt | None, _Lenient] = None
-    completion_tokens: Annotated[NonNegativeInt | None, _Lenient] = None
+    prompt_tokens: Annotated[TokenCount | None, _Lenient] = None
+    completion_tokens: Annotated[TokenCount | None, _Lenient] = None
     prompt_tokens_details: Annotated[PromptDetails | None, _Lenient] = None
 
     @property

@@ -1,7 +1,6 @@
 """The judge that asks an LLM: any model behind an OpenAI-compatible endpoint."""
 
 import logging
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -16,12 +15,13 @@ from goalline.judge.hearing import Clock, Hearing
 from goalline.judge.prices import Prices
 from goalline.judge.prompt import keys, shipped
 from goalline.settings import OutputMode, Settings
+from goalline.telemetry import log, place_of
 
 if TYPE_CHECKING:
     from goalline.judge.provider import Provider
     from goalline.judge.reply import Asker
 
-logger = logging.getLogger(__name__)
+_log = log(__name__)
 
 # What these libraries log is made of prompts, answers and headers.
 _TALKATIVE = ("instructor", "openai", "httpx2", "httpcore2")
@@ -107,12 +107,9 @@ class LlmJudge:
             with hearing.in_session():
                 return self._asker().ask(shipped().render(goals, hearing.turns))
         except Exception as error:
-            # A bug of ours or of a library. Its words may be anybody's: only its kind and place are told.
-            cause = error.__cause__ or error
-            place = traceback.extract_tb(cause.__traceback__ or error.__traceback__)[-1]
-            logger.error(  # noqa: TRY400
-                "the judge met an unexpected %s at %s:%s", type(cause).__name__, place.filename, place.lineno
-            )
+            # A bug of ours or of a library. Its words may be anybody's: only its kind and place are told. Which
+            # evaluation it was is bound to the line by whoever runs it.
+            _log.error("judgement_broke", error=place_of(error.__cause__ or error))
             return Failure(Reason.INTERNAL_ERROR)
 
     def _asker(self) -> "Asker":

@@ -4,7 +4,9 @@ import math
 import random
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -45,6 +47,8 @@ class Provider:
             keepalive_expiry=_KEEP_ALIVE_SECONDS,
         )
         timeouts = httpx2.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
+        # With a transport of its own the client looks for no proxy in the environment: none leads back to this machine.
+        direct = httpx2.HTTPTransport(limits=limits) if base_url and _is_here(base_url) else None
         self._client = openai.OpenAI(
             # Servers of one's own often want no key, but the SDK wants one to be set.
             api_key=api_key or "none",
@@ -52,7 +56,9 @@ class Provider:
             base_url=base_url or _OPENAI,
             max_retries=0,
             timeout=timeouts,
-            http_client=_Client(timeout=timeouts, limits=limits, follow_redirects=True, longest=timeout),
+            http_client=_Client(
+                timeout=timeouts, limits=limits, transport=direct, follow_redirects=True, longest=timeout
+            ),
         )
         self._prices = prices
         self._clock = clock
@@ -117,6 +123,15 @@ class Provider:
     def _sleep(self, seconds: float) -> None:
         current().patience -= seconds
         self._clock.sleep(seconds)
+
+
+def _is_here(url: str) -> bool:
+    """Tell whether an address is this machine's own: localhost, 127.0.0.0/8 or ::1."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # the name of a host, or no address at all
+        return False
 
 
 def _delay(state: RetryCallState) -> float:

@@ -24,7 +24,7 @@ from goalline.domain.verdict import Outcome
 from goalline.store import goals, rollups
 from goalline.store.database import Upsert, run
 from goalline.store.rollups import ConversationPlace, VerdictPlace
-from goalline.store.tables import Conversation, Evaluation, GoalRevision, Verdict, table
+from goalline.store.tables import Conversation, Evaluation, GoalRevision, Project, Verdict, table
 
 _TURNS = TypeAdapter(tuple[Turn, ...])
 _WITHOUT_TRANSCRIPT = defer(Conversation.transcript, raiseload=True)  # type: ignore[arg-type]
@@ -34,7 +34,9 @@ _INSERT_ONCE = Upsert(
     table(Conversation),
     # RETURNING and not the row count: psycopg reports -1 rows for an insert that met a conflict.
     lambda statement: statement.on_conflict_do_nothing(index_elements=["project_id", "conversation_id"]).returning(
-        _columns.id
+        # The project may be moving to another time zone just now: whoever moves it waits for this insert, or this
+        # insert for them.
+        sa.select(table(Project).c.time_zone).where(table(Project).c.id == bindparam("owner")).scalar_subquery()
     ),
 )
 _TO_JUDGE = sa.select(
@@ -71,12 +73,15 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFilter:
-    """Which conversations a list shows; None shows all. `goal_id` and `outcome` look at counted verdicts."""
+    """Which conversations a list shows; None shows all. `goal_id` and `outcome` look at counted verdicts.
+
+    Those that ended at `ended_from` are shown, those that ended at `ended_before` are not.
+    """
 
     agent_id: str | None = None
     contact_id: str | None = None
-    first_day: date | None = None
-    last_day: date | None = None
+    ended_from: datetime | None = None
+    ended_before: datetime | None = None
     status: Status | None = None
     goal_id: UUID | None = None
     outcome: Outcome | None = None
@@ -84,28 +89,31 @@ class ConversationFilter:
 
 @dataclass(frozen=True, slots=True)
 class NamedVerdict:
-    """A verdict with the name its goal had in the revision that it is pinned to."""
+    """A verdict with the name its goal had in the revision that it is pinned to, and the model that found it."""
 
     verdict: Verdict
     name: str
+    model: str | None
 
 
 def insert_once(
-    session: Session, project_id: UUID, delivery: Delivery, digest: str, day: date, now: datetime
-) -> UUID | None:
-    """Store a conversation and count it, or return None where its `conversation_id` is stored already.
+    session: Session, project: Project, delivery: Delivery, digest: str, now: datetime
+) -> tuple[UUID, date] | None:
+    """Store a conversation and return its id and its local day; None where its `conversation_id` is stored already.
 
-    An end in the future is stored as `now`, the time of receipt.
+    A start or an end in the future is stored as `now`, the time of receipt.
     """
-    row = {
+    ended_at = min(delivery.ended_at, now)
+    day = local_day(ended_at, project.time_zone)
+    row: dict[str, Any] = {
         "id": uuid4(),
-        "project_id": project_id,
+        "project_id": project.id,
         "conversation_id": delivery.conversation_id,
         "agent_id": delivery.agent_id,
         "contact_id": delivery.contact_id,
         "channel": delivery.channel,
-        "started_at": delivery.started_at,
-        "ended_at": min(delivery.ended_at, now),
+        "started_at": min(delivery.started_at, now) if delivery.started_at else None,
+        "ended_at": ended_at,
         "received_at": now,
         "day": day,
         "end_reason": delivery.end_reason,
@@ -114,8 +122,13 @@ def insert_once(
         "transcript_digest": digest,
         "evaluations": 1,
     }
-    row_id: UUID | None = _INSERT_ONCE.run(session, row).scalar()
-    return row_id
+    time_zone = _INSERT_ONCE.run(session, row | {"owner": project.id}).scalar()
+    if time_zone is None:
+        return None
+    if time_zone != project.time_zone:
+        day = local_day(ended_at, time_zone)
+        session.execute(update(table(Conversation)).where(col(Conversation.id) == row["id"]).values(day=day))
+    return row["id"], day
 
 
 def as_stored(delivery: Delivery) -> list[dict[str, Any]]:
@@ -207,21 +220,27 @@ def verdicts_of(session: Session, row_ids: Sequence[UUID]) -> dict[UUID, list[Na
     """Return the counted verdicts of some conversations, each one's primary verdict first, then by goal name."""
     found: dict[UUID, list[NamedVerdict]] = {row_id: [] for row_id in row_ids}
     rows = session.exec(
-        select(Verdict, GoalRevision.name)
+        select(Verdict, GoalRevision.name, Evaluation.model)
+        .join(Evaluation, col(Evaluation.id) == col(Verdict.evaluation_id))
         .join(
             GoalRevision,
             (col(GoalRevision.goal_id) == col(Verdict.goal_id)) & (col(GoalRevision.number) == col(Verdict.revision)),
         )
         .where(col(Verdict.conversation_id).in_(row_ids), col(Verdict.counted))
     ).all()
-    for verdict, name in sorted(rows, key=lambda row: (row[0].kind is not Kind.PRIMARY, row[1])):
-        found[verdict.conversation_id].append(NamedVerdict(verdict, name))
+    for verdict, name, model in sorted(rows, key=lambda row: (row[0].kind is not Kind.PRIMARY, row[1])):
+        found[verdict.conversation_id].append(NamedVerdict(verdict, name, model))
     return found
 
 
 def redate(session: Session, project_id: UUID, time_zone: str) -> int:
-    """Work out anew on which local day each conversation ended and return how many moved to another day."""
+    """Work out anew on which local day each conversation ended and return how many moved to another day.
+
+    The project's time zone was changed in this transaction; what is received from now on waits for its end.
+    """
     conversation = table(Conversation)
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.text(f"LOCK TABLE {conversation.name} IN SHARE ROW EXCLUSIVE MODE"))
     rows = session.execute(
         sa.select(conversation.c.id, conversation.c.ended_at, conversation.c.day).where(
             conversation.c.project_id == project_id
@@ -285,10 +304,10 @@ def _conditions(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
         conditions.append(col(Conversation.agent_id) == wanted.agent_id)
     if wanted.contact_id is not None:
         conditions.append(col(Conversation.contact_id) == wanted.contact_id)
-    if wanted.first_day is not None:
-        conditions.append(col(Conversation.day) >= wanted.first_day)
-    if wanted.last_day is not None:
-        conditions.append(col(Conversation.day) <= wanted.last_day)
+    if wanted.ended_from is not None:
+        conditions.append(col(Conversation.ended_at) >= wanted.ended_from)
+    if wanted.ended_before is not None:
+        conditions.append(col(Conversation.ended_at) < wanted.ended_before)
     if wanted.status is not None:
         newest = col(Evaluation.number) == col(Conversation.evaluations)
         of_this = col(Evaluation.conversation_id) == col(Conversation.id)

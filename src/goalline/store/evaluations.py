@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, String, bindparam, func, insert, or_, update
+from sqlalchemy import ColumnElement, String, and_, bindparam, case, func, insert, null, or_, update
 from sqlmodel import Session, col, select
 
-from goalline.domain.evaluation import Effort, Reason, Status, Usage
+from goalline.domain.evaluation import MOST_INTERRUPTIONS, Effort, Reason, Status, Usage, ring_again_delay
 from goalline.domain.rates import Counts
 from goalline.domain.verdict import Verdict
 from goalline.store import conversations, goals, rollups
@@ -30,13 +30,20 @@ _CLAIM = (
         # A fresh one is due whatever the time: the clock of the server that queued it may run a little ahead.
         or_(_evaluation.c.attempts == 0, _evaluation.c.due_at <= bindparam("now")),
     )
-    .values(status=Status.RUNNING, reason=None, attempts=_evaluation.c.attempts + 1, ring_at=bindparam("lease_until"))
+    .values(
+        status=Status.RUNNING,
+        reason=None,
+        attempts=_evaluation.c.attempts + 1,
+        ring_at=bindparam("lease_until"),
+        # However long it took until somebody had time for it: its own time begins now.
+        tried_since=case((_evaluation.c.attempts == 0, bindparam("now")), else_=_evaluation.c.tried_since),
+    )
     .returning(
         _evaluation.c.id,
         _evaluation.c.conversation_id,
         _evaluation.c.number,
         _evaluation.c.attempts,
-        _evaluation.c.created_at,
+        _evaluation.c.tried_since,
     )
 )
 
@@ -47,6 +54,11 @@ _OWNED = update(_evaluation).where(
     _evaluation.c.attempts == bindparam("held_attempts"),
 )
 _RENEW = _OWNED.values(ring_at=bindparam("lease_until"))
+_IDLE = (
+    select(_evaluation.c.id)
+    .where(_evaluation.c.id.in_(bindparam("evaluation_ids", expanding=True)))
+    .with_for_update(skip_locked=True)
+)
 
 
 def _plus(name: str) -> ColumnElement[Any]:
@@ -56,10 +68,20 @@ def _plus(name: str) -> ColumnElement[Any]:
     return func.coalesce(column + more, column, more)
 
 
+def _total_cost() -> ColumnElement[Any]:
+    # A sum that leaves out calls of unknown cost would look like the whole.
+    before, more = _evaluation.c.cost, bindparam("more_cost", type_=_evaluation.c.cost.type)
+    unknown = and_(_evaluation.c.calls > 0, before.is_(None)) | and_(
+        bindparam("more_calls", type_=_evaluation.c.calls.type) > 0, more.is_(None)
+    )
+    return case((unknown, null()), else_=func.coalesce(before + more, before, more))
+
+
 _SPENT = {
     "model": func.coalesce(bindparam("used_model", type_=String), _evaluation.c.model),
     "prompt_digest": func.coalesce(bindparam("used_prompt", type_=String), _evaluation.c.prompt_digest),
-    **{name: _plus(name) for name in ("calls", "prompt_tokens", "completion_tokens", "cost")},
+    "cost": _total_cost(),
+    **{name: _plus(name) for name in ("calls", "prompt_tokens", "completion_tokens")},
 }
 _RELEASE = _OWNED.values(
     status=bindparam("new_status"),
@@ -76,6 +98,22 @@ _FINISH = _OWNED.values(
     **_SPENT,
 ).returning(_evaluation.c.id)
 
+_END_INTERRUPTED = (
+    update(_evaluation)
+    .where(_evaluation.c.id == bindparam("evaluation_id"))
+    .values(
+        status=Status.FAILED,
+        reason=Reason.INTERRUPTED,
+        finished_at=bindparam("now"),
+        interruptions=_evaluation.c.interruptions + 1,
+    )
+)
+_QUEUE_AGAIN = (
+    update(_evaluation)
+    .where(_evaluation.c.id == bindparam("evaluation_id"))
+    .values(status=Status.QUEUED, interruptions=bindparam("lost_leases"), ring_at=bindparam("ring_again_at"))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -85,7 +123,7 @@ class Claim:
     conversation_id: UUID
     number: int
     attempts: int
-    created_at: datetime
+    tried_since: datetime
 
 
 def enqueue(session: Session, conversation_id: UUID, number: int, now: datetime, ring_again_at: datetime) -> UUID:
@@ -100,9 +138,11 @@ def enqueue(session: Session, conversation_id: UUID, number: int, now: datetime,
         "number": number,
         "status": Status.QUEUED,
         "created_at": now,
+        "tried_since": now,
         "due_at": now,
         "ring_at": ring_again_at,
         "attempts": 0,
+        "interruptions": 0,
         "calls": 0,
     }
     run(session, _ENQUEUE, row)
@@ -127,7 +167,7 @@ def of_conversation(session: Session, row: Conversation) -> Sequence[Evaluation]
     ).all()
 
 
-def statuses(session: Session, rows: Sequence[Conversation]) -> dict[UUID, Evaluation]:
+def newest_of(session: Session, rows: Sequence[Conversation]) -> dict[UUID, Evaluation]:
     """Return the newest evaluation of each of some conversations."""
     found = session.exec(
         select(Evaluation)
@@ -140,16 +180,17 @@ def statuses(session: Session, rows: Sequence[Conversation]) -> dict[UUID, Evalu
     return {evaluation.conversation_id: evaluation for evaluation in found}
 
 
-def waiting(session: Session, conversation_id: UUID, ring_again_at: datetime) -> UUID | None:
+def waiting(session: Session, conversation_id: UUID, now: datetime, ring_again_at: datetime) -> UUID | None:
     """Return the evaluation that will judge the conversation as it is stored when this transaction commits.
 
-    That is the newest one still queued; a delay that a failing LLM brought upon it ends. Its row is held until the
-    commit: a worker that claims it next reads what is committed. The bell is rung for it as for a new one.
+    That is the newest one still queued. Delays that a failing LLM brought upon it end, and its deadline is a new
+    one's, as the bell is rung for it. Its row is held until the commit: a worker that claims it next reads what is
+    committed.
     """
     queued = session.execute(
         update(_evaluation)
         .where(_evaluation.c.conversation_id == conversation_id, _evaluation.c.status == Status.QUEUED)
-        .values(due_at=_evaluation.c.created_at, ring_at=ring_again_at)
+        .values(tried_since=now, due_at=_evaluation.c.created_at, ring_at=ring_again_at, interruptions=0)
         .returning(_evaluation.c.number, _evaluation.c.id)
     ).all()
     return max(queued)[1] if queued else None
@@ -162,9 +203,15 @@ def claim(session: Session, evaluation_id: UUID, now: datetime, lease_until: dat
 
 
 def renew(session: Session, claims: Sequence[Claim], lease_until: datetime) -> None:
-    """Prolong the leases of claims that are still valid."""
-    for held in sorted(claims, key=lambda held: held.evaluation_id):
-        run(session, _RENEW, _fence(held), lease_until=lease_until)
+    """Prolong the leases of claims that are still valid.
+
+    A row that another transaction is changing is left to it: it is about to end, or its turn comes next time. To
+    wait for it while holding others would meet those who delete conversations head on.
+    """
+    idle = set(run(session, _IDLE, evaluation_ids=[held.evaluation_id for held in claims]).scalars())
+    for held in claims:
+        if held.evaluation_id in idle:
+            run(session, _RENEW, _fence(held), lease_until=lease_until)
 
 
 def release(session: Session, held: Claim, due_at: datetime, reason: Reason, effort: Effort) -> bool:
@@ -246,27 +293,38 @@ def forget_bells(session: Session, now: datetime) -> None:
     )
 
 
-def recover(session: Session, now: datetime, ring_again_at: datetime, limit: int) -> list[UUID]:
+def recover(session: Session, now: datetime, limit: int) -> list[UUID]:
     """Return evaluations that need the bell: those nobody took in time and those whose worker died.
 
-    A lost lease puts the row back into the queue. What is returned rings again at `ring_again_at` only, so that
-    several sweepers share the work; rows that another sweeper is looking at are left to it.
+    A lost lease puts the row back into the queue, or ends it where that has happened too often. What is returned
+    rings again only after `ring_again_delay`, so that several sweepers share the work; rows that another sweeper is
+    looking at are left to it.
     """
     open_rows = _evaluation.c.status.in_((Status.QUEUED, Status.RUNNING))
-    ids: list[UUID] = list(
-        session.execute(
-            select(_evaluation.c.id)
-            .where(open_rows, _evaluation.c.ring_at <= now)
-            .order_by(_evaluation.c.ring_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        ).scalars()
-    )
-    if ids:
-        session.execute(
-            update(_evaluation).where(_evaluation.c.id.in_(ids)).values(status=Status.QUEUED, ring_at=ring_again_at)
+    found = session.execute(
+        select(_evaluation.c.id, _evaluation.c.status, _evaluation.c.due_at, _evaluation.c.interruptions)
+        .where(open_rows, _evaluation.c.ring_at <= now)
+        .order_by(_evaluation.c.ring_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    lost = [row for row in found if row.status is Status.RUNNING and row.interruptions + 1 >= MOST_INTERRUPTIONS]
+    if lost:
+        session.connection().execute(_END_INTERRUPTED, [{"evaluation_id": row.id, "now": now} for row in lost])
+    ringing = [row for row in found if row not in lost]
+    if ringing:
+        session.connection().execute(
+            _QUEUE_AGAIN,
+            [
+                {
+                    "evaluation_id": row.id,
+                    "lost_leases": row.interruptions + (row.status is Status.RUNNING),
+                    "ring_again_at": now + ring_again_delay(now - row.due_at),
+                }
+                for row in ringing
+            ],
         )
-    return ids
+    return [row.id for row in ringing]
 
 
 def _newest_success(session: Session, conversation_id: UUID) -> int | None:

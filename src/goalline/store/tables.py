@@ -157,7 +157,9 @@ class Evaluation(Row, table=True):
 
     `number` counts a conversation's evaluations from 1. A queued row may be claimed from `due_at` on, and a running
     one belongs to its `attempts`-th claim. At `ring_at` the sweep rings for a row that has not ended: for a queued
-    one because nobody heard the bell, for a running one because its lease has run out.
+    one because nobody heard the bell, for a running one because its lease has run out, which happened to it
+    `interruptions` times. Its delays and its deadline count from `tried_since`: its first attempt, or
+    the last time that somebody asked for it.
     """
 
     __table_args__ = (
@@ -168,6 +170,14 @@ class Evaluation(Row, table=True):
             sqlite_where=text("status IN ('queued', 'running')"),
             postgresql_where=text("status IN ('queued', 'running')"),
         ),
+        # Answers at once whether the stand-in has judged anything: where it has not, there is no row of its model.
+        Index(
+            "ix_evaluation_model",
+            "model",
+            "created_at",
+            sqlite_where=text("model IS NOT NULL"),
+            postgresql_where=text("model IS NOT NULL"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)
@@ -176,7 +186,9 @@ class Evaluation(Row, table=True):
     status: Status = Field(sa_type=_choice(Status))
     reason: Reason | None = Field(default=None, sa_type=_choice(Reason))
     attempts: int = 0
+    interruptions: int = 0
     created_at: datetime
+    tried_since: datetime
     due_at: datetime
     ring_at: datetime
     finished_at: datetime | None = None

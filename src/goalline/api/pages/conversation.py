@@ -50,7 +50,7 @@ def conversation(reference: str, parts: Parts, visit: Visit) -> Response:
         verdicts = conversations.verdicts_of(session, [row.id])[row.id]
     turns = conversations.turns(row)
     judged = {run.id: run.transcript_digest for run in runs}
-    models = {run.model for run in runs} | {parts.settings.model}
+    models = {named.model for named in verdicts} or {parts.settings.model}
     return render(
         "conversation.html",
         visit=visit,

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from goalline.domain import money
 from goalline.domain.evaluation import Status
 from goalline.domain.verdict import Outcome
 from goalline.store.tables import Evaluation
@@ -75,7 +76,7 @@ def length(start: datetime, end: datetime) -> str:
 
 def dollars(cost: Decimal | None) -> str:
     """Write a cost in US dollars to its last digit."""
-    return _NOTHING if cost is None else "$" + format(cost.normalize(), "f")
+    return _NOTHING if cost is None else f"${money.written(cost)}"
 
 
 def letters(place: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
-from pydantic import ConfigDict, NonNegativeFloat, TypeAdapter
+from pydantic import ConfigDict, NonNegativeFloat
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 
@@ -35,10 +35,6 @@ class Fault:
     refusal: str | None = None
     ungrounded: bool = False
     repeat: bool | int = False
-
-
-FAULTS = TypeAdapter(list[Fault])
-"""Reads a script from JSON."""
 
 
 @dataclass(slots=True)

@@ -105,7 +105,9 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=32), nullable=False),
         sa.Column("reason", sa.String(length=32), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("interruptions", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tried_since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ring_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -129,6 +131,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("status IN ('queued', 'running')"),
             postgresql_where=sa.text("status IN ('queued', 'running')"),
+        )
+        batch_op.create_index(
+            "ix_evaluation_model",
+            ["model", "created_at"],
+            unique=False,
+            sqlite_where=sa.text("model IS NOT NULL"),
+            postgresql_where=sa.text("model IS NOT NULL"),
         )
 
     op.create_table(
@@ -209,6 +218,11 @@ def downgrade() -> None:
     op.drop_table("goal_revision")
     op.drop_table("goal_period")
     with op.batch_alter_table("evaluation", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_evaluation_model",
+            sqlite_where=sa.text("model IS NOT NULL"),
+            postgresql_where=sa.text("model IS NOT NULL"),
+        )
         batch_op.drop_index(
             "ix_evaluation_open",
             sqlite_where=sa.text("status IN ('queued', 'running')"),

@@ -1,0 +1,1 @@
+"""Conversations over HTTP: their routes, what these answer, and the list that the dashboard shows as well."""

@@ -1,0 +1,184 @@
+"""What is told of conversations: receipts, lists, and one conversation with all that is known of it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, PlainSerializer
+
+from goalline.api.conversations.listing import Listed
+from goalline.domain import money
+from goalline.domain.evaluation import Reason, Status
+from goalline.domain.goal import Kind
+from goalline.domain.transcript import Turn
+from goalline.domain.verdict import Evidence, Outcome
+from goalline.pipeline import Receipt
+from goalline.store import conversations
+from goalline.store.conversations import NamedVerdict
+from goalline.store.tables import Conversation, Evaluation
+
+Dollars = Annotated[Decimal, PlainSerializer(money.written, return_type=str)]
+
+
+class Queued(BaseModel):
+    """The evaluation that a delivery led to."""
+
+    id: UUID
+    status: Status
+
+
+class ReceiptOut(BaseModel):
+    """What became of a delivery; `duplicate` when the conversation was known already."""
+
+    id: UUID
+    conversation_id: str
+    evaluation: Queued
+    duplicate: bool
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> "ReceiptOut":
+        """Return a receipt as it is shown."""
+        return cls(
+            id=receipt.row_id,
+            conversation_id=receipt.conversation_id,
+            evaluation=Queued(id=receipt.evaluation_id, status=receipt.status),
+            duplicate=receipt.duplicate,
+        )
+
+
+class GoalName(BaseModel):
+    """A goal as it was named in the revision that a verdict is pinned to."""
+
+    id: UUID
+    name: str
+    kind: Kind
+
+
+class VerdictOut(BaseModel):
+    """What the judge found for one goal. `reviewed` tells whether a person has overridden it: nobody can, yet."""
+
+    goal_id: UUID
+    goal: GoalName
+    revision: int
+    outcome: Outcome
+    rationale: str
+    evidence: list[Evidence]
+    reviewed: bool = False
+    evaluation_id: UUID
+
+    @classmethod
+    def of(cls, named: NamedVerdict) -> "VerdictOut":
+        """Return a verdict as it is shown."""
+        verdict = named.verdict
+        return cls(
+            goal_id=verdict.goal_id,
+            goal=GoalName(id=verdict.goal_id, name=named.name, kind=verdict.kind),
+            revision=verdict.revision,
+            outcome=verdict.outcome,
+            rationale=verdict.rationale,
+            evidence=[Evidence.model_validate(item) for item in verdict.evidence],
+            evaluation_id=verdict.evaluation_id,
+        )
+
+
+class UsageOut(BaseModel):
+    """Tokens, re-asks included; null where the provider did not report them."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class EvaluationOut(BaseModel):
+    """One run of the judge. `cost` is in US dollars, null where the model's price is unknown.
+
+    A queued evaluation with a reason waits to be tried again at `next_attempt_at`.
+    """
+
+    id: UUID
+    status: Status
+    reason: Reason | None
+    explanation: str | None
+    model: str | None
+    prompt_digest: str | None
+    usage: UsageOut
+    cost: Dollars | None
+    calls: int
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Evaluation) -> "EvaluationOut":
+        """Return an evaluation as it is shown."""
+        return cls(
+            **{name: getattr(row, name) for name in _SAME},
+            explanation=row.reason.explanation if row.reason else None,
+            usage=UsageOut(prompt_tokens=row.prompt_tokens, completion_tokens=row.completion_tokens),
+            next_attempt_at=row.due_at if row.status is Status.QUEUED and row.reason else None,
+        )
+
+
+_SAME = ("id", "status", "reason", "model", "prompt_digest", "cost", "calls", "attempts", "created_at", "finished_at")
+
+
+class ConversationSummary(BaseModel):
+    """A conversation in a list."""
+
+    id: UUID
+    conversation_id: str
+    agent_id: str
+    contact_id: str | None
+    channel: str | None
+    started_at: datetime | None
+    ended_at: datetime
+    received_at: datetime
+    end_reason: str | None
+    evaluation: Queued
+    verdicts: list[VerdictOut]
+
+    @classmethod
+    def of(cls, listed: Listed) -> "ConversationSummary":
+        """Return a conversation of a list as it is shown."""
+        return cls(
+            **{name: getattr(listed.conversation, name) for name in cls.model_fields.keys() & _COLUMNS},
+            evaluation=Queued(id=listed.newest.id, status=listed.newest.status),
+            verdicts=[VerdictOut.of(verdict) for verdict in listed.verdicts],
+        )
+
+
+class ConversationOut(BaseModel):
+    """A conversation with all that is known of it. It has no cycles, tasks and steps until tracking arrives."""
+
+    id: UUID
+    conversation_id: str
+    agent_id: str
+    contact_id: str | None
+    channel: str | None
+    started_at: datetime | None
+    ended_at: datetime
+    received_at: datetime
+    end_reason: str | None
+    metadata: dict[str, Any] | None
+    transcript: list[Turn]
+    verdicts: list[VerdictOut]
+    evaluations: list[EvaluationOut]
+    cycles: list[None] = []
+    tasks: list[None] = []
+    steps: list[None] = []
+
+    @classmethod
+    def of(cls, row: Conversation, runs: Sequence[Evaluation], verdicts: Sequence[NamedVerdict]) -> "ConversationOut":
+        """Return a conversation as it is shown, with its evaluations and the verdicts that count."""
+        return cls(
+            **{name: getattr(row, name) for name in cls.model_fields.keys() & _COLUMNS},
+            metadata=row.platform_metadata,
+            transcript=conversations.turns(row),
+            verdicts=[VerdictOut.of(verdict) for verdict in verdicts],
+            evaluations=[EvaluationOut.of(run) for run in runs],
+        )
+
+
+_COLUMNS = Conversation.model_fields.keys() - {"evaluations", "transcript"}

@@ -1,0 +1,98 @@
+"""Conversations over HTTP: received, listed, read, judged again, deleted."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi import Query as QueryParameter
+
+from goalline import pipeline
+from goalline.api.conversations import listing
+from goalline.api.conversations.answers import ConversationOut, ConversationSummary, ReceiptOut
+from goalline.api.deps import Admin, Ingester, Page, PageQuery, Parts, Reader, Ringer, bell_of, services_of
+from goalline.api.periods import PeriodQuery
+from goalline.api.problems import TooLarge, documented
+from goalline.domain.evaluation import Status
+from goalline.domain.text import Line
+from goalline.domain.transcript import Delivery, excess
+from goalline.domain.verdict import Outcome
+from goalline.store import conversations, evaluations
+from goalline.store.conversations import ConversationFilter
+from goalline.worker import utc_now
+
+router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
+
+
+class ConversationQuery(PageQuery, PeriodQuery):
+    """Which conversations to list. `outcome` looks at the verdict for `goal`, or else for the primary goal.
+
+    A day in `from` or `to` is meant whole; a time is meant to the moment. What ended just then is in the list.
+    """
+
+    agent: Line | None = None
+    contact: Line | None = None
+    status: Status | None = None
+    goal: UUID | None = None
+    outcome: Outcome | None = None
+
+
+@router.post("/", status_code=202, include_in_schema=False)
+@router.post("", status_code=202, response_model=ReceiptOut, responses=documented(400, 409, 413))
+def receive(delivery: Delivery, caller: Ingester, request: Request) -> Response:
+    """Store an ended conversation and queue its evaluation; sending it again changes nothing."""
+    # As dependencies these two, and as a model the answer, would cost every webhook a trip to the thread pool each.
+    parts, bell = services_of(request), bell_of(request)
+    limits = parts.settings
+    too_much = excess(delivery.transcript, limits.max_turns, limits.max_characters)
+    if too_much:
+        raise TooLarge(too_much)
+    receipt = pipeline.receive(parts.database, caller.project, delivery, utc_now())
+    if receipt.ring:
+        bell.ring([receipt.evaluation_id])
+    return Response(ReceiptOut.of(receipt).model_dump_json(), 202, media_type="application/json")
+
+
+@router.get("/", include_in_schema=False)
+@router.get("")
+def listed(
+    query: Annotated[ConversationQuery, QueryParameter()], parts: Parts, caller: Reader
+) -> Page[ConversationSummary]:
+    """List conversations with their verdicts, the one that ended last first."""
+    start, end = query.moments(caller.project.time_zone)
+    wanted = ConversationFilter(
+        agent_id=query.agent,
+        contact_id=query.contact,
+        ended_from=start,
+        ended_before=end,
+        status=query.status,
+        goal_id=query.goal,
+        outcome=query.outcome,
+    )
+    with parts.database.snapshot() as session:
+        rows, cursor = listing.page(session, caller.project.id, wanted, query)
+    return Page(items=[ConversationSummary.of(row) for row in rows], next_cursor=cursor)
+
+
+@router.get("/{reference:path}", responses=documented(404))
+def one(reference: str, parts: Parts, caller: Reader) -> ConversationOut:
+    """Return a conversation, named by Goalline's id or the platform's own."""
+    with parts.database.snapshot() as session:
+        row = conversations.get(session, caller.project.id, reference)
+        runs = evaluations.of_conversation(session, row)
+        verdicts = conversations.verdicts_of(session, [row.id])[row.id]
+    return ConversationOut.of(row, runs, verdicts)
+
+
+@router.post("/{reference:path}/evaluations", status_code=202, responses=documented(404))
+def judge_again(reference: str, parts: Parts, caller: Admin, bell: Ringer) -> ReceiptOut:
+    """Judge a conversation again; until that has succeeded, its present verdicts go on counting."""
+    receipt = pipeline.judge_again(parts.database, caller.project.id, reference, utc_now())
+    bell.ring([receipt.evaluation_id])
+    return ReceiptOut.of(receipt)
+
+
+@router.delete("/{reference:path}", status_code=204, responses=documented(404))
+def delete(reference: str, parts: Parts, caller: Admin) -> None:
+    """Delete a conversation for good, with its transcript, its verdicts and their share in the rates."""
+    with parts.database.transaction() as session:
+        conversations.remove(session, caller.project.id, reference)
