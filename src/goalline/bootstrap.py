@@ -31,6 +31,14 @@ class Services:
         """Whether the queue lives inside `goalline serve` and not in Redis."""
         return self.settings.redis_url is None
 
+    @property
+    def threads(self) -> int:
+        """How many judgements run at once inside `goalline serve`: none with Redis, and none without a model to ask.
+
+        Without a model nothing is sent anywhere; what comes in waits until there is one.
+        """
+        return self.settings.embedded_threads if self.embedded and has_model(self.settings) else 0
+
 
 def services(settings: Settings, *, threads: int = 1) -> Services:
     """Build the services; nothing is connected and no LLM library is loaded before its first use.

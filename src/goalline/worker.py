@@ -57,7 +57,7 @@ class Bell:
         for evaluation_id in evaluation_ids:
             if self._ringer:
                 self._ringer.ring(evaluation_id)
-            elif self._parts.settings.embedded_threads:
+            elif self._parts.threads:
                 self._send(evaluation_id)
 
     def close(self, timeout: float) -> None:
@@ -200,7 +200,7 @@ class _TickWhileWorking(dramatiq.Middleware):
 
 def embedded_worker(parts: Services) -> dramatiq.Worker:
     """Return a worker for this process, to be started and stopped by the caller; its bell must exist already."""
-    return dramatiq.Worker(parts.broker, worker_threads=parts.settings.embedded_threads)
+    return dramatiq.Worker(parts.broker, worker_threads=parts.threads)
 
 
 def run(processes: int, threads: int) -> NoReturn:

@@ -26,7 +26,8 @@ def _making_worlds(folder: Path) -> Iterator[NewWorld]:
 
     def make(**settings: object) -> World:
         url = f"sqlite:///{folder / f'goalline-{len(opened)}.db'}"
-        chosen = Settings.model_validate({"database_url": url, "model": "scripted-model", **settings})
+        model = {"model": "scripted-model", "openai_base_url": "http://127.0.0.1:1/v1"}
+        chosen = Settings.model_validate({"database_url": url, **model, **settings})
         database, judge = Database(url), ScriptedJudge()
         opened.append(database)
         schema.migrate(database)

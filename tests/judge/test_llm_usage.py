@@ -6,6 +6,7 @@ import pytest
 
 from goalline.domain.evaluation import Usage
 from goalline.judge.prices import Prices
+from goalline.judge.stand_in import MODEL
 from tests.judge.endpoint import GOALS, INVALID, TURNS, UNGROUNDED, Endpoint, completion, error, failed, unavailable
 
 
@@ -31,6 +32,11 @@ def test_tokens_that_nobody_reports_are_unknown_and_so_is_their_cost(endpoint: E
     endpoint.answers(completion(usage=usage))
     effort = endpoint.judge().judge(GOALS, TURNS).effort
     assert (effort.usage, effort.cost) == (Usage(1), None)
+
+
+def test_what_the_stand_in_does_costs_nothing_whatever_model_was_asked_for(endpoint: Endpoint) -> None:
+    endpoint.answers(completion(model=MODEL, usage={"prompt_tokens": 100, "completion_tokens": 10}))
+    assert endpoint.judge(model="gpt-5-mini").judge(GOALS, TURNS).effort.cost is None
 
 
 def test_a_known_model_has_a_cost_and_cached_tokens_make_it_smaller(endpoint: Endpoint) -> None:

@@ -31,6 +31,7 @@ from goalline.worker import Bell, _Ringer, embedded_worker
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SECRET = "xylophone"
+SETTINGS = Settings.model_validate({"openai_base_url": "http://127.0.0.1:1/v1"})
 
 
 class QuotingJudge:
@@ -52,7 +53,7 @@ class QuotingJudge:
 def parts(tmp_path: Path) -> Iterator[Services]:
     database = Database(f"sqlite:///{tmp_path}/goalline.db")
     schema.migrate(database)
-    yield Services(Settings(), database, QuotingJudge(), StubBroker(middleware=[]))
+    yield Services(SETTINGS, database, QuotingJudge(), StubBroker(middleware=[]))
     database.close()
 
 
@@ -264,7 +265,8 @@ def test_what_was_rung_is_sent_before_the_end() -> None:
     assert sent == ids
 
 
-def test_where_nobody_judges_in_this_process_nothing_waits_in_its_memory(parts: Services) -> None:
-    bell = Bell(replace(parts, settings=Settings(embedded_threads=0)))
+@pytest.mark.parametrize("none", [{"embedded_threads": 0}, {"openai_base_url": None}], ids=["no threads", "no model"])
+def test_where_nobody_judges_in_this_process_nothing_waits_in_its_memory(parts: Services, none: dict[str, Any]) -> None:
+    bell = Bell(replace(parts, settings=SETTINGS.model_copy(update=none)))
     bell.ring([uuid4()])
     assert rung(parts.broker) == []

@@ -62,7 +62,7 @@ def application(settings: Settings) -> Iterator[Any]:
 
     parts = services(settings, threads=settings.embedded_threads)
     bell = Bell(parts)
-    worker = embedded_worker(parts) if parts.embedded and settings.embedded_threads else None
+    worker = embedded_worker(parts) if parts.threads else None
     if worker:
         worker.start()
     try:

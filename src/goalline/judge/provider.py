@@ -18,6 +18,7 @@ from goalline.judge.completion import Completion, Count
 from goalline.judge.failure import Failure
 from goalline.judge.hearing import Clock, current
 from goalline.judge.prices import Prices, Tokens
+from goalline.judge.stand_in.matching import MODEL as STAND_IN
 
 _OPENAI = "https://api.openai.com/v1"
 _CONNECT_SECONDS = 10
@@ -116,8 +117,8 @@ class Provider:
         if usage.prompt_tokens is not None and usage.completion_tokens is not None:
             tokens = Tokens(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
             cost = self._prices.cost(model, tokens)
-            # A gateway may call the model by a name of its own.
-            cost = self._prices.cost(asked, tokens) if cost is None else cost
+            # A gateway may call the model by a name of its own; but what the stand-in does, nobody has to pay.
+            cost = self._prices.cost(asked, tokens) if cost is None and model != STAND_IN else cost
         current().record(model, Usage(1, usage.prompt_tokens, usage.completion_tokens), cost)
 
     def _sleep(self, seconds: float) -> None:
