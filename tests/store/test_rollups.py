@@ -1,9 +1,12 @@
 """Rollups: whatever happens, in whatever order, they say what a recount finds."""
 
+from collections.abc import Iterable
+
 import pytest
 import sqlalchemy as sa
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from sqlmodel import Session
 
 from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
@@ -94,3 +97,19 @@ def test_projects_are_counted_apart(counted: World) -> None:
     per_project = {(row.project_id, row.conversations) for row in other.rows(ConversationRollup)}
     assert per_project == {(counted.project.id, 2), (other.project.id, 1)}
     assert counted.differences() == []
+
+
+def test_what_a_judgement_adds_and_takes_back_is_counted_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Rows are locked in one order only by those that are counted at once.
+    one, other = world.goal("One", Kind.SECONDARY), world.goal("Other", Kind.SECONDARY)
+    row = world.conversation()
+    world.judge(world.claim(world.newest(row).id), [verdict(one)])
+    count, changed = rollups.count_verdicts, []
+
+    def count_and_tell(session: Session, changes: Iterable[tuple[VerdictPlace, Counts]]) -> None:
+        changed.append([(place.goal_id, counts) for place, counts in changes])
+        count(session, changes)
+
+    monkeypatch.setattr(rollups, "count_verdicts", count_and_tell)
+    world.judge(world.claim(world.queued(row, 2)), [verdict(other)])
+    assert changed == [[(one.id, Counts(-1)), (other.id, Counts(1))]]

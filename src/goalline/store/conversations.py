@@ -282,6 +282,15 @@ def counted_goals(session: Session, row: Conversation | Locked) -> set[UUID]:
 
 def take_back_verdicts(session: Session, row: Conversation | Locked) -> None:
     """Take the counted verdicts of a locked conversation out of the rates; the rows stay."""
+    rollups.count_verdicts(session, uncount(session, row))
+
+
+def uncount(session: Session, row: Conversation | Locked) -> list[tuple[VerdictPlace, Counts]]:
+    """Mark the counted verdicts of a locked conversation as not counted, and return what that changes in the counts.
+
+    Whoever calls this counts the changes, together with all others of its transaction: rollups are locked in one
+    order, and that holds only for those that are counted at once.
+    """
     verdict = table(Verdict)
     counted = session.execute(
         update(verdict)
@@ -289,13 +298,10 @@ def take_back_verdicts(session: Session, row: Conversation | Locked) -> None:
         .values(counted=False)
         .returning(verdict.c.goal_id, verdict.c.revision, verdict.c.kind, verdict.c.outcome)
     ).all()
-    rollups.count_verdicts(
-        session,
-        [
-            (VerdictPlace(row.project_id, row.day, row.agent_id, goal_id, revision, kind), -Counts.of(outcome))
-            for goal_id, revision, kind, outcome in counted
-        ],
-    )
+    return [
+        (VerdictPlace(row.project_id, row.day, row.agent_id, goal_id, revision, kind), -Counts.of(outcome))
+        for goal_id, revision, kind, outcome in counted
+    ]
 
 
 def _conditions(wanted: ConversationFilter) -> list[ColumnElement[bool]]:

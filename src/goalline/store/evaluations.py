@@ -246,42 +246,32 @@ def store_verdicts(session: Session, row: Locked, held: Claim, verdicts: Sequenc
     # Goals are locked before verdicts and rollups, by everybody: see goals.remove.
     older = conversations.counted_goals(session, row) if held.number > 1 else set()
     existing = goals.lock_existing(session, sorted(judged | older))
-    if counted and older:
-        conversations.take_back_verdicts(session, row)
+    changes = conversations.uncount(session, row) if counted and older else []
     kept = [verdict for verdict in verdicts if verdict.goal_id in existing]
-    if not kept:
-        return
-    session.connection().execute(
-        _INSERT_VERDICTS,
-        [
-            {
-                "id": uuid4(),
-                "conversation_id": row.id,
-                "evaluation_id": held.evaluation_id,
-                "goal_id": verdict.goal_id,
-                "revision": verdict.revision,
-                "kind": verdict.kind,
-                "outcome": verdict.outcome,
-                "rationale": verdict.rationale,
-                "evidence": [item.model_dump() for item in verdict.evidence],
-                "counted": counted,
-            }
-            for verdict in kept
-        ],
-    )
-    if counted:
-        rollups.count_verdicts(
-            session,
+    if kept:
+        session.connection().execute(
+            _INSERT_VERDICTS,
             [
-                (
-                    VerdictPlace(
-                        row.project_id, row.day, row.agent_id, verdict.goal_id, verdict.revision, verdict.kind
-                    ),
-                    Counts.of(verdict.outcome),
-                )
+                {
+                    "id": uuid4(),
+                    "conversation_id": row.id,
+                    "evaluation_id": held.evaluation_id,
+                    "goal_id": verdict.goal_id,
+                    "revision": verdict.revision,
+                    "kind": verdict.kind,
+                    "outcome": verdict.outcome,
+                    "rationale": verdict.rationale,
+                    "evidence": [item.model_dump() for item in verdict.evidence],
+                    "counted": counted,
+                }
                 for verdict in kept
             ],
         )
+    if counted:
+        for verdict in kept:
+            place = VerdictPlace(row.project_id, row.day, row.agent_id, verdict.goal_id, verdict.revision, verdict.kind)
+            changes.append((place, Counts.of(verdict.outcome)))
+    rollups.count_verdicts(session, changes)
 
 
 def forget_bells(session: Session, now: datetime) -> None:
