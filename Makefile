@@ -16,7 +16,7 @@ demo: ## judge the sample conversations and show the dashboard (ARGS=--once ends
 	@sh .ci/venv run
 	@.venv/bin/goalline demo $(ARGS)
 
-test: ## run every test (ARGS= is passed to pytest: make test ARGS="-k story")
+test: ## run every test (ARGS= is passed to pytest: make test ARGS=tests/test_story.py)
 	@sh .ci/venv dev
 	@.venv/bin/python -m pytest $(ARGS)
 

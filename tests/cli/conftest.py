@@ -29,6 +29,14 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
 
 
 @pytest.fixture
+def narrow(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal of 80 columns."""
+    for window in (console.out, console.err):
+        monkeypatch.setattr(window, "_width", 80)
+    return terminal
+
+
+@pytest.fixture
 def judged(terminal: Terminal) -> Iterator[World]:
     """The terminal's database, with one project in Berlin and one achieved verdict, of 11:30 p.m. UTC."""
     url = f"sqlite:///{terminal.database_file}"

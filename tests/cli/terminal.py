@@ -50,3 +50,8 @@ class Terminal:
         """Run a statement on the SQLite file, behind the commands' back."""
         with closing(sqlite3.connect(self.database_file)) as connection, connection:
             return connection.execute(statement, values).fetchall()
+
+
+def in_background(command: Sequence[str]) -> list[str]:
+    """Return a command line that starts a command as `command &` in a script does: SIGINT is ignored."""
+    return ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]

@@ -1,7 +1,12 @@
 """What a command cannot work with it names in a line or two: no traceback, no secret, status 1."""
 
+import os
+from pathlib import Path
+
 import pytest
 
+from goalline.cli import opening
+from goalline.store.database import Database
 from tests.cli.terminal import Terminal
 
 SECRET = "xyzzyplugh"
@@ -46,13 +51,14 @@ BAD_SETTINGS = {
 
 
 @pytest.fixture(autouse=True)
-def _redis_is_out_of_reach(terminal: Terminal) -> None:
-    terminal.environment["GOALLINE_REDIS_URL"] = "redis://127.0.0.1:1/0"
+def _a_model_and_a_redis_out_of_reach(terminal: Terminal) -> None:
+    terminal.environment |= {"GOALLINE_REDIS_URL": "redis://127.0.0.1:1/0", "OPENAI_API_KEY": "sk-sample"}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_database_out_of_reach_is_named(terminal: Terminal, command: tuple[str, ...]) -> None:
     complaint = terminal.refuses(*command, GOALLINE_DATABASE_URL=UNUSABLE["out of reach"])
+    assert "the PostgreSQL database goalline at 127.0.0.1 port 1 cannot be opened" in complaint
     assert "check GOALLINE_DATABASE_URL and that it is running" in complaint
     assert SECRET not in complaint
 
@@ -68,14 +74,41 @@ def test_whatever_keeps_a_database_from_opening_is_one_line(
     assert SECRET not in complaint
 
 
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("sqlite:///nowhere/goalline.db", "nowhere/goalline.db cannot be opened: the folder nowhere is missing"),
+        ("sqlite:///.", ". cannot be opened: it is a folder"),
+        (f"sqlite:///{__file__}", f"{__file__} cannot be opened: it is not a SQLite database"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_named_with_the_cause(terminal: Terminal, url: str, cause: str) -> None:
+    complaint = terminal.refuses("migrate", GOALLINE_DATABASE_URL=url)
+    assert complaint == f"goalline: the SQLite database {cause}; check GOALLINE_DATABASE_URL\n"
+
+
+def test_a_missing_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may do everything, so that the system's answer has to be made up.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    file = tmp_path / "goalline.db"
+    assert opening.why_not(file) == f"no permission to write in the folder {tmp_path}"
+    file.touch()
+    assert opening.why_not(file) == "no permission to read and write it"
+
+
+def test_where_a_database_is_holds_no_password() -> None:
+    database = Database(f"postgresql://goalline:{SECRET}@db.example/calls")
+    assert opening.place(database) == "PostgreSQL db.example/calls"
+
+
 @pytest.mark.parametrize(("variable", "value"), BAD_SETTINGS.items(), ids=BAD_SETTINGS)
 def test_a_bad_setting_is_named_and_its_value_is_not(terminal: Terminal, variable: str, value: str) -> None:
     terminal.environment[variable] = value
     complaint = terminal.refuses("serve", "--port", "0")
-    first, last = complaint.splitlines()
-    assert first.startswith(variable)
-    assert "Value error" not in first
-    assert last == "goalline: the settings are not valid"
+    first, second = complaint.splitlines()
+    assert first == "goalline: the settings are not valid"
+    assert second.startswith(f"  {variable}")
+    assert "Value error" not in second
     assert SECRET not in complaint
     assert not terminal.database_file.exists()
 
@@ -83,6 +116,27 @@ def test_a_bad_setting_is_named_and_its_value_is_not(terminal: Terminal, variabl
 @pytest.mark.parametrize("command", [*COMMANDS, *WITHOUT_DATABASE], ids=lambda command: " ".join(command[:2]))
 def test_every_command_refuses_bad_settings_alike(terminal: Terminal, command: tuple[str, ...]) -> None:
     assert "GOALLINE_MAX_TURNS: " in terminal.refuses(*command, GOALLINE_MAX_TURNS="many")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wanted"),
+    [
+        ("GOALLINE_MAX_TURNS", "many", "must be a whole number"),
+        ("GOALLINE_MAX_TURNS", "1.5", "must be a whole number"),
+        ("GOALLINE_MAX_TURNS", "0", "must be greater than 0"),
+        ("GOALLINE_SWEEP_SECONDS", "soon", "must be a number"),
+        ("GOALLINE_DASHBOARD_OPEN", "perhaps", "must be true or false"),
+        ("GOALLINE_LOG_FORMAT", "xml", "must be 'console' or 'json'"),
+    ],
+)
+def test_a_bad_setting_is_explained_in_plain_words(terminal: Terminal, variable: str, value: str, wanted: str) -> None:
+    terminal.environment[variable] = value
+    assert f"  {variable}: {wanted}\n" in terminal.refuses("migrate")
+
+
+def test_an_option_out_of_range_is_explained_in_plain_words(terminal: Terminal) -> None:
+    complaint = terminal.refuses("serve", "--port", "65536", status=2)
+    assert "'--port': must be at most 65535" in complaint
 
 
 def test_several_bad_settings_are_all_named(terminal: Terminal) -> None:

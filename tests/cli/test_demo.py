@@ -51,9 +51,10 @@ def test_a_server_that_does_not_answer_is_a_message_and_no_traceback(capsys: pyt
 def test_the_line_that_sends_one_more_works_from_any_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     demo._stay("http://127.0.0.1:1", "gl_a_key")
     line = next(line for line in capsys.readouterr().out.splitlines() if "curl" in line)
-    changed, sent = line.split("|")
+    changed, sent, _shown = line.split("|")
     body = json.loads(subprocess.run(shlex.split(changed), cwd=tmp_path, capture_output=True, check=True).stdout)
     assert (body["conversation_id"], body["ended_at"]) == ("sample-call-0001", "2999-01-01T00:00:00Z")
-    assert shlex.split(sent)[1:] == [
-        *("-H", "Authorization: Bearer gl_a_key", "--json", "@-", "http://127.0.0.1:1/v1/conversations")
+    assert shlex.split(sent) == [
+        *("curl", "-sS", "-H", "Authorization: Bearer gl_a_key", "-H", "Content-Type: application/json"),
+        *("-d", "@-", "http://127.0.0.1:1/v1/conversations"),
     ]

@@ -59,6 +59,13 @@ def test_people_see_what_failed_and_what_to_do_about_it(terminal: Terminal) -> N
         assert f"{reason}: {reason.explanation}\n" in shown
 
 
+def test_a_platforms_id_is_whole_at_80_columns(judged: World, narrow: Terminal) -> None:
+    name = "0f8fad5b-d9cb-469f-a165-70867728950e"
+    fail(judged, name, Reason.CONTENT_FILTER)
+    row = next(line for line in narrow.prints("evaluations", "list").splitlines() if name in line)
+    assert row.split() == ["2026-11-21", "12:00", name, "ann", "content_filter"]
+
+
 @pytest.mark.usefixtures("failed")
 def test_scripts_read_the_list_as_json(terminal: Terminal) -> None:
     first = terminal.says("evaluations", "list", "--json")[0]

@@ -51,7 +51,20 @@ def model() -> Iterator[StandIn]:
 def test_the_sample_file_is_judged_by_the_stand_in_which_says_what_it_is(terminal: Terminal) -> None:
     shown = terminal.prints("judge", str(SAMPLES), "--stand-in")
     assert f"model {MODEL}, prompt " in shown
+    assert f"Judging with {MODEL}: word matching, no LLM" in shown
     assert "6 conversations, 6 calls" in shown
+
+
+def test_few_labels_are_said_to_say_little(terminal: Terminal, tiny: str) -> None:
+    assert "10 labels: fewer than 30 say little about a judge" in terminal.prints("judge", tiny, "--stand-in")
+
+
+def test_thirty_labels_pass_without_that_remark(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "thirty.jsonl"
+    file.write_text("".join(json.dumps(line(n, DONE, "achieved")) + "\n" for n in range(30)))
+    shown = terminal.prints("judge", str(file), "--stand-in")
+    assert "over 30 verdicts" in shown
+    assert "say little" not in shown
 
 
 def test_the_stand_in_is_reached_behind_a_proxy(terminal: Terminal, tiny: str) -> None:

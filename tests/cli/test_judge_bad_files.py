@@ -24,17 +24,17 @@ def without(name: str) -> str:
 
 BAD = {
     "no JSON": ('{"id": ' + SECRET, "line 1: Invalid JSON"),
-    "no object": (f'["{SECRET}"]', "line 1: Input should be an object"),
-    "no id": (without("id"), "line 1: id: Field required"),
-    "no turns": (without("turns"), "line 1: turns: Field required"),
-    "no goals": (without("goals"), "line 1: goals: Field required"),
-    "empty turns": (bad(turns=[]), "line 2: turns: "),
-    "empty goals": (bad(goals=[]), "line 2: goals: "),
-    "unknown role": (bad(turns=[{"role": SECRET, "text": SECRET}]), "line 2: turns.0.role: Input should be 'agent'"),
-    "turn without text": (bad(turns=[{"role": "user"}]), "line 2: turns.0.text: Field required"),
-    "unknown label": (bad(goals=[GOAL | {"label": SECRET}]), "line 2: goals.0.label: Input should be 'achieved'"),
-    "unknown kind": (bad(goals=[GOAL | {"kind": SECRET}]), "line 2: goals.0.kind: Input should be 'primary'"),
-    "after empty lines": ("\n\n" + without("id"), "line 3: id: Field required"),
+    "no object": (f'["{SECRET}"]', "line 1: must be an object"),
+    "no id": (without("id"), "line 1: id: is missing"),
+    "no turns": (without("turns"), "line 1: turns: is missing"),
+    "no goals": (without("goals"), "line 1: goals: is missing"),
+    "empty turns": (bad(turns=[]), "line 2: turns: must not be empty"),
+    "empty goals": (bad(goals=[]), "line 2: goals: must not be empty"),
+    "unknown role": (bad(turns=[{"role": SECRET, "text": SECRET}]), "line 2: turns.0.role: must be 'agent'"),
+    "turn without text": (bad(turns=[{"role": "user"}]), "line 2: turns.0.text: is missing"),
+    "unknown label": (bad(goals=[GOAL | {"label": SECRET}]), "line 2: goals.0.label: must be 'achieved'"),
+    "unknown kind": (bad(goals=[GOAL | {"kind": SECRET}]), "line 2: goals.0.kind: must be 'primary'"),
+    "after empty lines": ("\n\n" + without("id"), "line 3: id: is missing"),
 }
 
 

@@ -1,6 +1,7 @@
 """goalline keys: made and shown once, listed without their secret, revoked for good."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -67,6 +68,26 @@ def test_a_key_that_would_end_before_it_begins_is_refused(terminal: Terminal) ->
 def test_an_unknown_scope_is_refused_with_those_there_are(terminal: Terminal) -> None:
     complaint = terminal.refuses("keys", "create", "--scope", "root", status=2)
     assert all(scope in complaint for scope in Scope)
+    assert "Value error" not in complaint
+
+
+def test_the_help_says_what_a_key_without_an_end_does(terminal: Terminal) -> None:
+    shown = terminal.prints("keys", "create", "--help")
+    assert "Days until it ends" in shown
+    assert "None:" not in shown
+
+
+def test_the_list_is_whole_at_80_columns(narrow: Terminal) -> None:
+    long = "the phone platform of the clinic and its second line"
+    key = made(narrow, "--name", long, "--expires-in-days", "7")
+    first, *more = narrow.prints("keys", "list").splitlines()[2:]
+    created, expires = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d ", first)
+    assert datetime.fromisoformat(expires.strip()) - datetime.fromisoformat(created.strip()) == timedelta(days=7)
+    assert first.startswith(key[:15] + " ")
+    assert " read " in first
+    assert first.rstrip().endswith("valid")
+    name = first[15:].partition(" read ")[0] + " ".join(more)
+    assert name.split() == long.split()
 
 
 @pytest.mark.parametrize("name", ["", "two\nlines", "\x1b[31mred", "x" * 256])
@@ -124,7 +145,20 @@ def test_revoking_does_not_print_the_key_again(terminal: Terminal) -> None:
 def test_a_key_that_is_not_there_cannot_be_revoked(terminal: Terminal) -> None:
     made(terminal)
     complaint = terminal.refuses("keys", "revoke", "gl_NotThere1234")
-    assert "no key gl_NotThere1234_...; goalline keys list shows those it has" in complaint
+    assert "project 'default' has no key gl_NotThere1234; goalline keys list shows those it has" in complaint
+
+
+@pytest.mark.parametrize("typed", ["gl_nope", "nope"])
+def test_a_key_that_cannot_be_revoked_is_named_as_it_was_typed(terminal: Terminal, typed: str) -> None:
+    made(terminal)
+    assert f"has no key {typed};" in terminal.refuses("keys", "revoke", typed)
+
+
+def test_the_secret_of_a_key_that_cannot_be_revoked_is_not_repeated(terminal: Terminal) -> None:
+    made(terminal)
+    complaint = terminal.refuses("keys", "revoke", "gl_NotThere1234_xyzzyplugh")
+    assert "has no key gl_NotThere1234_...;" in complaint
+    assert "xyzzyplugh" not in complaint
 
 
 def test_where_there_are_several_projects_one_has_to_be_named(terminal: Terminal) -> None:

@@ -40,6 +40,15 @@ def test_the_list_is_a_table_for_people(terminal: Terminal) -> None:
     assert "Europe/Berlin" in shown
 
 
+def test_a_long_name_does_not_push_the_time_zone_out_of_80_columns(narrow: Terminal) -> None:
+    name = "clinic-" * 20 + "end"
+    narrow.prints("projects", "create", name, "--time-zone", "America/Argentina/ComodRivadavia")
+    first, *more = narrow.prints("projects", "list").splitlines()[2:]
+    head, zone = first.split()
+    assert zone == "America/Argentina/ComodRivadavia"
+    assert head + "".join(line.strip() for line in more) == name
+
+
 def test_a_project_counts_in_utc_unless_told_otherwise(terminal: Terminal) -> None:
     terminal.prints("projects", "create", "clinic")
     assert terminal.says("projects", "list", "--json")[0]["time_zone"] == "UTC"

@@ -1,10 +1,18 @@
 """The demonstration: sample calls in, verdicts and rates out, in one command."""
 
+import json
+import re
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from goalline.judge.stand_in import MODEL, Fault, StandIn
-from tests.running import command, environment
+from tests.cli.terminal import in_background
+from tests.running import command, environment, wait_until
 
 
 def demo(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
@@ -60,3 +68,68 @@ def test_the_demo_fails_when_the_model_does(tmp_path: Path) -> None:
         shown = demo(tmp_path, OPENAI_BASE_URL=stand_in.url, OPENAI_API_KEY="wrong")
     assert shown.returncode == 1
     assert "35 failed" in shown.stdout
+
+
+@contextmanager
+def staying(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the demo as a script does in the background; give it with what it printed, once its dashboard is there."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    log = folder / "demo.log"
+    with (
+        log.open("w") as lines,
+        subprocess.Popen(
+            in_background(command("demo", "--port", "0")),
+            env=environment(COLUMNS=80, TMPDIR=temporary),
+            cwd=folder,
+            stdout=lines,
+            stderr=lines,
+            text=True,
+        ) as process,
+    ):
+        try:
+            wait_until(lambda: "Send one more" in log.read_text(), process, log)
+            yield process, log.read_text()
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)])
+def test_a_demo_in_the_background_tidies_up_when_it_is_ended(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    with staying(tmp_path) as (process, _shown):
+        (left,) = (tmp_path / "temporary").iterdir()
+        assert left.name.startswith("goalline-demo-")
+        process.send_signal(number)
+        assert process.wait(60) == status
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert "Traceback" not in (tmp_path / "demo.log").read_text()
+
+
+def test_the_line_that_the_demo_prints_sends_one_more(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with staying(tmp_path) as (_process, shown):
+        line = shown.partition("Send one more:")[2].strip().splitlines()[0]
+        sent = subprocess.run(
+            ["sh", "-c", line], cwd=elsewhere, env=environment(), capture_output=True, text=True, timeout=60, check=True
+        )
+    answer = json.loads(sent.stdout)
+    assert (answer["conversation_id"], answer["duplicate"]) == ("sample-call-0001", False)
+    assert answer["evaluation"]["status"] == "queued"
+
+
+def test_at_80_columns_each_conversation_and_each_goal_is_one_line(tmp_path: Path) -> None:
+    with staying(tmp_path) as (_process, shown):
+        pass
+    dated = [line for line in shown.splitlines() if re.match(r"\d\d-\d\d \d\d:\d\d  sample-\w+-\d{3} ", line)]
+    assert len(dated) == 10
+    assert "26 more on the dashboard" in shown
+    assert all(len(line) <= 80 for line in dated)
+    assert "…" not in shown
+    assert not re.search(r"\d%", shown.partition("Latest")[2])
+    told = " ".join(shown.split())
+    assert re.search(r"Success rate \d+ % \(95 % interval \d+ to \d+ %\), coverage 34 of 36 evaluated;", told)
+    assert "not evaluated: 1 skipped, 1 without a primary goal" in told

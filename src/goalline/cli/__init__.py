@@ -36,6 +36,18 @@ class _Commands(TyperGroup):
         name, _line, rest = super().resolve_command(ctx, args)
         return name, _load(name) if name else None, rest
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            from pydantic import ValidationError
+
+            from goalline.cli.wording import first_fault
+
+            if isinstance(error.__cause__, ValidationError):
+                error.message = first_fault(error.__cause__)
+            raise
+
 
 def _load(name: str) -> Any:
     module, _, attribute = _COMMANDS[name][0].partition(":")

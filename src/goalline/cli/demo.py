@@ -19,11 +19,13 @@ import typer
 from pydantic import TypeAdapter
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
 from goalline.bootstrap import has_model, with_model
-from goalline.cli.console import err, fail, load_settings, opened, out
+from goalline.cli.console import err, fail, load_settings, out
+from goalline.cli.demo_report import show_conversations, show_rates, status
+from goalline.cli.opening import opened
 from goalline.cli.serve import application
+from goalline.cli.signals import ended_by_signals
 from goalline.domain.goal import GoalDraft
 from goalline.domain.key import Scope
 from goalline.resources import folder
@@ -33,7 +35,6 @@ from goalline.telemetry import configure_logs
 from goalline.worker import utc_now
 
 _TERMINAL = {"succeeded", "failed", "skipped"}
-_COLOURS = {"achieved": "green", "partial": "yellow", "not_achieved": "red", "failed": "bold red"}
 _GOALS_AGE = timedelta(days=15)
 _THREADS = 32
 
@@ -48,11 +49,16 @@ def demo(
     With OPENAI_API_KEY or OPENAI_BASE_URL set, that endpoint judges (GOALLINE_MODEL names the model); else a local
     stand-in that matches words and is no LLM.
 
+    Ctrl-C ends the dashboard with status 0, or 1 if a conversation was not judged; before that, with status 130.
+    SIGTERM ends the demo with status 143. The sample data is removed in any case.
+
     Example: `goalline demo --once`
     """
     settings = load_settings()
     stand_in = not has_model(settings)
     with (
+        # First, so that a signal puts away what the others hold: the folder, the stand-in, the server.
+        ended_by_signals(),
         tempfile.TemporaryDirectory(prefix="goalline-demo-") as place,
         with_model(settings, stand_in=stand_in) as chosen,
     ):
@@ -68,7 +74,7 @@ def demo(
         out.print(f"Judging with [bold]{escape(chosen.model)}[/]" + (": word matching, no LLM" if stand_in else ""))
         key = _seed(demo_settings)
         with _serving(demo_settings, port) as address:
-            failed = _run(_Client(address, key), patience)
+            failed = _run(_Client(address, key), patience, settings.time_zone, dashboard=not once)
             if not once:
                 _stay(address, key)
     raise typer.Exit(1 if failed else 0)
@@ -155,7 +161,7 @@ def _serving(settings: Settings, port: int) -> Iterator[str]:
             thread.join()
 
 
-def _run(client: _Client, patience: float) -> int:
+def _run(client: _Client, patience: float, time_zone: str, *, dashboard: bool) -> int:
     samples = _samples(datetime.now(UTC))
     deadline = time.monotonic() + patience
     with Progress(console=err) as progress:
@@ -165,58 +171,18 @@ def _run(client: _Client, patience: float) -> int:
             client.call("/v1/conversations", sample)
             progress.advance(sent)
         rows = client.conversations()
-        while (ended := sum(_status(row) in _TERMINAL for row in rows)) < len(samples):
+        while (ended := sum(status(row) in _TERMINAL for row in rows)) < len(samples):
             progress.update(judged, completed=ended)
             if time.monotonic() > deadline:
                 break
             time.sleep(0.2)
             rows = client.conversations()
         progress.update(judged, completed=ended)
-    _show_conversations(rows)
-    _show_rates(client)
-    statuses = Counter(_status(row) for row in rows)
+    show_conversations(rows, time_zone, dashboard=dashboard)
+    show_rates(client.call("/v1/reports/goals")["goals"], client.call("/v1/reports/success-rate"), rows)
+    statuses = Counter(status(row) for row in rows)
     out.print(", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
     return len(rows) - statuses["succeeded"] - statuses["skipped"]
-
-
-def _status(row: dict[str, Any]) -> str:
-    status: str = row["evaluation"]["status"]
-    return status
-
-
-def _show_conversations(rows: list[dict[str, Any]]) -> None:
-    table = Table("ended", "conversation", "primary goal", "outcome", "other goals", title="Conversations")
-    for row in rows:
-        primary = [verdict for verdict in row["verdicts"] if verdict["goal"]["kind"] == "primary"]
-        others = Counter(verdict["outcome"] for verdict in row["verdicts"] if verdict["goal"]["kind"] != "primary")
-        outcome = primary[0]["outcome"] if primary else _status(row)
-        table.add_row(
-            row["ended_at"][:16].replace("T", " "),
-            row["conversation_id"],
-            primary[0]["goal"]["name"] if primary else "",
-            f"[{_COLOURS.get(outcome, 'dim')}]{outcome.replace('_', ' ')}[/]",
-            f"{others['achieved']} of {others.total()}" if others else "",
-        )
-    out.print(table)
-
-
-def _show_rates(client: _Client) -> None:
-    total = client.call("/v1/reports/success-rate")
-    table = Table("goal", "kind", "achieved", "partial", "not achieved", "rate", "95 % interval", title="Rates")
-    lines = [
-        (line["goal"]["name"], line["goal"]["kind"], line, line["completion_rate"])
-        for line in client.call("/v1/reports/goals")["goals"]
-    ]
-    for name, kind, line, rate in [*lines, ("[bold]Success rate[/]", "primary", total, total["success_rate"])]:
-        interval = line["interval"]
-        table.add_row(
-            name,
-            kind,
-            *(str(line[outcome]) for outcome in ("achieved", "partial", "not_achieved")),
-            "" if rate is None else f"{rate:.0%}",
-            "" if interval is None else f"{interval[0]:.0%} to {interval[1]:.0%}",
-        )
-    out.print(table)
 
 
 def _stay(address: str, key: str) -> None:
@@ -226,7 +192,8 @@ def _stay(address: str, key: str) -> None:
     out.print(f"\nDashboard: [bold]{address}/[/]   API: {address}/docs   Ctrl-C ends it", soft_wrap=True)
     out.print(
         f"Send one more:\n  sed '{ends_now}' {sample} |"
-        f" curl -H 'Authorization: Bearer {key}' --json @- {address}/v1/conversations",
+        f" curl -sS -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d @-"
+        f" {address}/v1/conversations | python3 -m json.tool",
         highlight=False,
         markup=False,
         soft_wrap=True,

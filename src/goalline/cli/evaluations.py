@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
 from goalline import pipeline
 from goalline.bootstrap import services
-from goalline.cli.console import err, fail, load_settings, opened, out, print_json
+from goalline.cli.console import err, fail, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
+from goalline.cli.opening import opened
+from goalline.cli.tables import folding, ids, minute, table, whole
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.refusal import NotFound
 from goalline.settings import Settings
@@ -71,13 +72,18 @@ def list_evaluations(
     if as_json:
         print_json([_written(failed) for failed in found])
         return
-    table = Table("ended", "conversation", "agent", "reason", "model", "attempts", "failed")
+    # What does not fit into 80 columns beside a long id (model, attempts, time of failure) --json has.
+    shown = table(
+        whole("ended, UTC"),
+        ids("conversation", [failed.conversation_id for failed in found]),
+        folding("agent"),
+        whole("reason"),
+    )
     for failed in found:
-        written = _written(failed)
-        cells = ("ended_at", "conversation_id", "agent_id", "reason", "model", "attempts", "finished_at")
-        table.add_row(*(escape(str(written[cell] or "")) for cell in cells))
+        cells = (failed.conversation_id, failed.agent_id, failed.reason)
+        shown.add_row(minute(failed.ended_at), *(escape(str(cell or "")) for cell in cells))
     if found:
-        out.print(table)
+        out.print(shown)
     out.print(f"{len(found):,} failed")
     for met in sorted({failed.reason for failed in found}):
         out.print(f"{met}: {met.explanation}", soft_wrap=True, markup=False)

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from goalline.cli.console import checked, load_settings, opened, out, print_json
+from goalline.cli.console import checked, fail, load_settings, out, print_json
+from goalline.cli.opening import opened
+from goalline.cli.tables import folding, minute, table, whole
 from goalline.domain.key import Scope
+from goalline.domain.refusal import NotFound
 from goalline.domain.text import Line
 from goalline.store import projects
 from goalline.worker import utc_now
@@ -25,7 +27,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 def create(
     scope: Annotated[Scope, typer.Option(help="What the key may do; admin includes the other two.")],
     name: Annotated[str, typer.Option(help="What the key is for.")] = "unnamed",
-    expires_in_days: Annotated[int | None, typer.Option(min=1, max=36_500, help="None: it does not expire.")] = None,
+    expires_in_days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Days until it ends; without this it never does.")
+    ] = None,
     project: ProjectName = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,10 +79,14 @@ def list_keys(project: ProjectName = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(listed)
         return
-    table = Table("key", "name", "scope", "created", "expires", "state")
-    for row in listed:
-        table.add_row(*(escape(str(value)) if value else "never" for value in row.values()))
-    out.print(table)
+    shown = table(
+        *(whole("key"), folding("name"), whole("scope"), whole("created, UTC"), whole("expires, UTC"), whole("state"))
+    )
+    for row, stored in zip(listed, rows, strict=True):
+        expires = minute(stored.expires_at) if stored.expires_at else "never"
+        name, scope, state = (escape(str(row[cell])) for cell in ("name", "scope", "state"))
+        shown.add_row(f"gl_{stored.prefix}", name, scope, minute(stored.created_at), expires, state)
+    out.print(shown)
 
 
 @app.command()
@@ -92,5 +100,11 @@ def revoke(
     """
     prefix = key.removeprefix("gl_").split("_")[0]
     with opened(load_settings()) as database, database.transaction() as session:
-        projects.revoke_key(session, projects.named(session, project).id, prefix, utc_now())
+        owner = projects.named(session, project)
+        try:
+            projects.revoke_key(session, owner.id, prefix, utc_now())
+        except NotFound:
+            # As it was typed; but what may be the secret part of a key is not repeated.
+            typed = f"gl_{prefix}_..." if "_" in key.removeprefix("gl_") else key
+            fail(f"project {owner.name!r} has no key {typed}; goalline keys list shows those it has")
     out.print(f"gl_{prefix}_... is revoked", markup=False)

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from goalline.cli.console import checked, load_settings, opened, out, print_json
+from goalline.cli.console import checked, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
+from goalline.cli.opening import opened
+from goalline.cli.tables import folding, table, whole
 from goalline.domain.calendar import TimeZone
 from goalline.domain.text import Line
 from goalline.store import conversations, projects, rollups
@@ -45,10 +46,10 @@ def list_projects(as_json: AsJson = False) -> None:
     if as_json:
         print_json([{"name": row.name, "time_zone": row.time_zone, "id": str(row.id)} for row in rows])
         return
-    table = Table("project", "time zone")
+    shown = table(folding("project"), whole("time zone"))
     for row in rows:
-        table.add_row(escape(row.name), row.time_zone)
-    out.print(table)
+        shown.add_row(escape(row.name), row.time_zone)
+    out.print(shown)
 
 
 @app.command()

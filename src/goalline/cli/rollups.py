@@ -5,8 +5,9 @@ from typing import Any
 
 import typer
 
-from goalline.cli.console import load_settings, opened, out, print_json
+from goalline.cli.console import load_settings, out, print_json
 from goalline.cli.keys import AsJson
+from goalline.cli.opening import opened
 from goalline.store import rollups
 
 app = typer.Typer(

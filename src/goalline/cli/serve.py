@@ -10,7 +10,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from goalline.bootstrap import has_model, services
-from goalline.cli.console import err, fail, load_settings, open_database, opened, opening, out
+from goalline.cli.console import fail, load_settings, out
+from goalline.cli.opening import open_database, opened, opening
+from goalline.cli.signals import ended_by_signals
+from goalline.cli.startup import ADVICE, WITHOUT_MODEL, announce_server, announce_worker
 from goalline.domain.key import Scope
 from goalline.settings import Settings
 from goalline.store import projects, schema
@@ -31,8 +34,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     _require_free(host, port)
     with opened(settings) as database:
         greet(database, settings)
-    if not has_model(settings):
-        err.print("OPENAI_API_KEY and OPENAI_BASE_URL are not set: conversations are stored, judging them will fail")
+    announce_server(settings, host, port)
     # uvicorn hands SIGTERM on when it has shut down; the default would end us before the worker is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with application(settings) as app:
@@ -103,7 +105,10 @@ def worker(
     settings = load_settings()
     if settings.redis_url is None:
         fail("GOALLINE_REDIS_URL is not set: without Redis the worker runs inside goalline serve")
+    if not has_model(settings):
+        fail(f"{WITHOUT_MODEL}: {ADVICE}")
     open_database(settings).close()
+    announce_worker(settings, processes, threads or settings.worker_threads)
     run(processes, threads or settings.worker_threads)
 
 
@@ -135,6 +140,7 @@ def stand_in(
         out.print(f"stand-in model at {address} (word matching, no LLM); Ctrl-C ends it", soft_wrap=True)
 
     try:
-        serve_forever(host, port, latency, announce)
+        with ended_by_signals():
+            serve_forever(host, port, latency, announce)
     except OSError as error:
         _fail_to_listen(host, port, error)
