@@ -17,6 +17,8 @@ REQUIRED = os.environ.get("GOALLINE_TEST_REQUIRE_SERVICES") == "1"
 for _name in [name for name in os.environ if name.startswith(("GOALLINE_", "OPENAI_"))]:
     if not _name.startswith("GOALLINE_TEST_"):
         del os.environ[_name]
+for _name in [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]:
+    del os.environ[_name]
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 # Both databases take their time at the first example; CI tries the same examples every time.

@@ -79,7 +79,9 @@ def serving(settings: Mapping[str, str], folder: Path, key: str | None = None) -
         wait_until(lambda: _answers(f"{url}/readyz"), process, log)
         if key is None:
             key = first_key(log.read_text())
-        with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+        with httpx2.Client(
+            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+        ) as client:
             yield Running(url, key, client, process)
 
 
@@ -166,6 +168,6 @@ def _free_port() -> int:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx2.get(url, timeout=5).status_code == 200
+        return httpx2.get(url, timeout=5, trust_env=False).status_code == 200
     except httpx2.TransportError:
         return False

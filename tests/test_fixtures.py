@@ -131,8 +131,15 @@ def test_a_caller_who_demands_verdicts_gets_none_of_them_from_the_stand_in() -> 
 
 def test_the_sample_webhook_is_valid() -> None:
     sample = Delivery.model_validate_json((FIXTURES / "webhooks/conversation.json").read_text())
-    assert sample.started_at
-    assert all(turn.at for turn in sample.transcript)
+    assert sample.contact_id
+    assert sample.channel
+    assert sample.metadata
+
+
+def test_the_sample_webhook_has_no_time_but_its_end_so_that_moving_that_moves_all_of_it() -> None:
+    sample = Delivery.model_validate_json((FIXTURES / "webhooks/conversation.json").read_text())
+    assert sample.started_at is None
+    assert [turn.at for turn in sample.transcript] == [None] * 8
 
 
 WHERE = {

@@ -61,7 +61,7 @@ def test_the_band_is_the_wilson_interval() -> None:
 
 def test_bars_stand_on_the_axis_and_on_each_other() -> None:
     (column,) = chart(Tally(Counts(4, 2, 1), 8)).columns
-    assert [bar.part for bar in column.bars] == ["achieved", "partial", "not_achieved", "not_evaluated"]
+    assert [bar.part for bar in column.bars] == ["achieved", "partial", "not_achieved", "no_verdict"]
     assert [bar.height for bar in column.bars] == [40, 20, 10, 10]
     assert [bar.y for bar in column.bars] == [COUNT_TOP + 40, COUNT_TOP + 20, COUNT_TOP + 10, COUNT_TOP]
 

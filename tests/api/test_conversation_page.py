@@ -62,6 +62,14 @@ def test_shows_what_an_evaluation_took(judged: World) -> None:
     assert re.search(r"1 Succeeded scripted-model 0123456789 1,234, 56 – 1 1 ", page)
 
 
+def test_an_evaluation_without_a_call_took_no_tokens(world: World) -> None:
+    world.client().post("/v1/conversations", json=delivery())
+    assert world.evaluate() == [Status.SKIPPED]
+    html = world.client().get("/conversations/call-1").text
+    [tokens] = re.findall(r'data-label="Tokens in, out">(.*?)</td>', html, re.DOTALL)
+    assert tokens.strip() == "–"
+
+
 def test_says_why_there_is_no_verdict(judged: World) -> None:
     judged.judge.fails = Reason.CONTENT_FILTER
     judged.client().post("/v1/conversations", json=delivery("filtered"))

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.api.world import NewWorld, World, age_goals, days_ago, delivery
+from tests.api.world import NewWorld, World, age_goals, days_ago, delivery, text_of
 
 PAGES = ["/", "/conversations/call-1", "/sign-in", "/conversations/nothing", "/?period=5"]
 STAND_IN = "Not judged by an LLM."
@@ -70,6 +70,47 @@ def test_a_conversation_whose_newest_verdicts_are_a_models_is_the_stand_ins_no_m
 
 def test_pages_say_so_when_the_stand_in_is_the_model_that_is_set(new_world: NewWorld) -> None:
     assert STAND_IN in new_world(model="goalline-stand-in").client().get("/").text
+
+
+MODELLESS = "No model is set: conversations are stored and wait. Set OPENAI_API_KEY or OPENAI_BASE_URL and start again."
+
+
+def test_pages_say_so_when_no_model_is_set_and_conversations_wait(new_world: NewWorld) -> None:
+    client = new_world(openai_base_url=None).client()
+    assert MODELLESS in text_of(client.get("/").text)
+    client.post("/v1/conversations", json=delivery())
+    for address in ("/", "/conversations/call-1"):
+        assert MODELLESS in text_of(client.get(address).text)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"openai_api_key": "sk-sample"},
+        {"openai_base_url": "http://model.test/v1"},
+        # The workers elsewhere have settings of their own.
+        {"redis_url": "redis://queue.test"},
+    ],
+    ids=str,
+)
+def test_nothing_is_said_of_a_model_that_is_set_or_that_others_ask(
+    new_world: NewWorld, setting: dict[str, str]
+) -> None:
+    world = new_world(**{"openai_base_url": None, **setting})
+    world.client().post("/v1/conversations", json=delivery())
+    for address in ("/", "/conversations/call-1"):
+        assert "No model is set" not in world.client().get(address).text
+
+
+def test_the_word_about_the_stand_in_tells_what_to_do_wherever_it_runs(new_world: NewWorld) -> None:
+    page = text_of(new_world(model="goalline-stand-in").client().get("/").text)
+    assert "Point OPENAI_BASE_URL at a model, or set OPENAI_API_KEY ." in page
+
+
+def test_a_page_that_refuses_several_things_names_them_all(world: World) -> None:
+    page = text_of(world.client().get("/?period=5&interval=year").text)
+    assert "period must be one of 7, 30, 90" in page
+    assert "interval must be one of 'day', 'week' or 'month'".replace("'", "&#39;") in page
 
 
 @pytest.mark.parametrize("address", PAGES)

@@ -1,6 +1,7 @@
 """Probes, and what callers see and logs hold when the database is gone or Goalline itself is at fault."""
 
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -154,7 +155,8 @@ def test_the_log_of_a_defect_says_where_it_was_and_nothing_that_was_said(
         send_secret(defective)
     [line] = lines
     assert (line["event"], line["log_level"]) == ("request_failed", "error")
-    assert (line["method"], line["route"], line["error"]) == ("POST", "/v1/conversations", "IntegrityError")
+    assert (line["method"], line["route"]) == ("POST", "/v1/conversations")
+    assert re.fullmatch(r"IntegrityError at /\S+\.py:\d+", line["error"])
     printed = "".join(capfd.readouterr())
     assert SECRET not in f"{lines} {caplog.text} {printed}"
 

@@ -56,14 +56,21 @@ def test_the_sample_webhook_is_taken_as_it_is(client: TestClient) -> None:
     read = client.get(f"/v1/conversations/{sent['conversation_id']}").json()
     for field in ("agent_id", "contact_id", "channel", "end_reason", "metadata"):
         assert read[field] == sent[field]
-    for field in ("started_at", "ended_at"):
-        assert datetime.fromisoformat(read[field]) == datetime.fromisoformat(sent[field])
+    assert datetime.fromisoformat(read["ended_at"]) == datetime.fromisoformat(sent["ended_at"])
     assert [(turn["role"], turn["text"]) for turn in read["transcript"]] == [
         (turn["role"], turn["text"]) for turn in sent["transcript"]
     ]
-    assert [datetime.fromisoformat(turn["at"]) for turn in read["transcript"]] == [
-        datetime.fromisoformat(turn["at"]) for turn in sent["transcript"]
-    ]
+
+
+def test_the_times_of_a_conversation_and_its_turns_are_kept(client: TestClient) -> None:
+    said = [{"role": "user", "text": "Hello.", "at": "2026-01-01T09:00:00.25+01:00"}]
+    times = {"started_at": "2026-01-01T07:59:59Z", "ended_at": "2026-01-01T09:30:00+01:00"}
+    assert client.post("/v1/conversations", json=delivery(transcript=said, **times)).status_code == 202
+    read = client.get("/v1/conversations/call-1").json()
+    for field, sent in times.items():
+        assert datetime.fromisoformat(read[field]) == datetime.fromisoformat(sent)
+    [turn] = read["transcript"]
+    assert datetime.fromisoformat(turn["at"]) == datetime.fromisoformat(str(said[0]["at"]))
 
 
 def test_only_an_id_an_agent_an_end_and_a_transcript_are_needed(client: TestClient) -> None:

@@ -21,10 +21,10 @@ FIELDS = {
     "not-an-object": "body",
     "not-json": "body",
     "transcript": "transcript",
-    "turn-at": "transcript.1.at",
-    "turn-role": "transcript.1.role",
-    "turn-text": "transcript.1.text",
-    "turn-unknown-field": "transcript.1.confidence",
+    "turn-at": "transcript[1].at",
+    "turn-role": "transcript[1].role",
+    "turn-text": "transcript[1].text",
+    "turn-unknown-field": "transcript[1].confidence",
     "turns-out-of-order": "transcript",
     "unknown-field": "sentiment",
 }
@@ -63,14 +63,14 @@ DELIVERIES: dict[str, tuple[dict[str, Any], str]] = {
     "a transcript that is an object": ({"transcript": {"0": TURN}}, "transcript"),
     "a transcript that is text": ({"transcript": "Hello."}, "transcript"),
     "a transcript that is null": ({"transcript": None}, "transcript"),
-    "a turn that is text": ({"transcript": ["Hello."]}, "transcript.0"),
-    "a turn that is null": ({"transcript": [TURN, None]}, "transcript.1"),
-    "a turn without role": ({"transcript": [{"text": "Hello."}]}, "transcript.0.role"),
-    "a role in capitals": ({"transcript": [{**TURN, "role": "USER"}]}, "transcript.0.role"),
-    "a text that is a number": ({"transcript": [{**TURN, "text": 7}]}, "transcript.0.text"),
-    "a text that is a list": ({"transcript": [{**TURN, "text": ["Hello."]}]}, "transcript.0.text"),
-    "a text with half a character": ({"transcript": [{**TURN, "text": "\ud83d"}]}, "transcript.0.text"),
-    "a time of a turn in seconds": ({"transcript": [{**TURN, "at": 12}]}, "transcript.0.at"),
+    "a turn that is text": ({"transcript": ["Hello."]}, "transcript[0]"),
+    "a turn that is null": ({"transcript": [TURN, None]}, "transcript[1]"),
+    "a turn without role": ({"transcript": [{"text": "Hello."}]}, "transcript[0].role"),
+    "a role in capitals": ({"transcript": [{**TURN, "role": "USER"}]}, "transcript[0].role"),
+    "a text that is a number": ({"transcript": [{**TURN, "text": 7}]}, "transcript[0].text"),
+    "a text that is a list": ({"transcript": [{**TURN, "text": ["Hello."]}]}, "transcript[0].text"),
+    "a text with half a character": ({"transcript": [{**TURN, "text": "\ud83d"}]}, "transcript[0].text"),
+    "a time of a turn in seconds": ({"transcript": [{**TURN, "at": 12}]}, "transcript[0].at"),
     "a field that is nobody's": ({"converation_id": "a"}, "converation_id"),
     "verdicts of one's own": ({"verdicts": []}, "verdicts"),
 }
@@ -139,8 +139,77 @@ def test_a_refusal_of_an_unreadable_body_says_where_it_stops_making_sense(untouc
 
 def test_everything_that_is_wrong_is_named_at_once(untouched: World) -> None:
     body = {"agent_id": 1, "ended_at": "soon", "transcript": [{"role": "nobody", "text": "a"}], "more": 1}
-    fields = ("conversation_id", "agent_id", "ended_at", "transcript.0.role", "more")
+    fields = ("conversation_id", "agent_id", "ended_at", "transcript[0].role", "more")
     problem(untouched.client().post("/v1/conversations", json=body), 422, *fields)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"), [({}, "ended_at: is missing"), ({"more": 1}, "ended_at: is missing; and 1 more; see errors")]
+)
+def test_the_detail_names_the_first_fault_and_how_many_more_there_are(
+    untouched: World, more: dict[str, Any], told: str
+) -> None:
+    body = {**delivery(), **more}
+    del body["ended_at"]
+    found = problem(untouched.client().post("/v1/conversations", json=body), 422)
+    assert found["detail"] == f"the request is not valid: {told}"
+
+
+SENTENCES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a list that is none": ({"transcript": {}}, "transcript", "must be a list"),
+    "an object that is none": ({"metadata": []}, "metadata", "must be a JSON object"),
+    "a turn that is none": ({"transcript": [7]}, "transcript[0]", "must be a JSON object"),
+    "a turn that lacks something": ({"transcript": [{"role": "user"}]}, "transcript[0].text", "is missing"),
+    "nothing": ({"agent_id": " "}, "agent_id", "must not be empty"),
+    "too much": ({"agent_id": "a" * 256}, "agent_id", "must have at most 255 characters"),
+    "a text that is none": ({"agent_id": 1}, "agent_id", "must be a string"),
+    "a field of nobody's": ({"x": 1}, "x", "is not a known field; remove it or check its spelling"),
+    "a role of nobody's": (
+        {"transcript": [TURN, {**TURN, "role": "caller"}]},
+        "transcript[1].role",
+        "must be one of 'agent', 'user', 'tool' or 'system'",
+    ),
+    "a time that is none": (
+        {"ended_at": "2026-02-30T10:00:00Z"},
+        "ended_at",
+        "must be an RFC 3339 time with zone, such as 2026-11-21T09:30:00Z",
+    ),
+    "a time without zone": (
+        {"ended_at": "2026-02-20T10:00:00"},
+        "ended_at",
+        "must be an RFC 3339 time with zone, such as 2026-11-21T09:30:00Z",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_what_is_wrong_with_a_delivery_is_said_without_words_of_python(untouched: World, name: str) -> None:
+    change, field, sentence = SENTENCES[name]
+    body = problem(untouched.client().post("/v1/conversations", json={**delivery(), **change}), 422)
+    assert body["errors"] == [{"field": field, "detail": sentence}]
+
+
+def test_what_is_wrong_with_a_goal_is_said_without_words_of_python(untouched: World) -> None:
+    draft = {"name": "Sale made", "description": "Something was sold.", "kind": "primary", "judged": "perhaps"}
+    body = problem(untouched.client().post("/v1/goals", json=draft), 422)
+    assert body["errors"] == [{"field": "judged", "detail": "must be true or false"}]
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("limit=x", "must be a whole number"),
+        ("limit=0", "must be at least 1"),
+        ("limit=201", "must be at most 200"),
+        ("goal=x", "must be a UUID"),
+        ("status=done", "must be one of 'queued', 'running', 'succeeded', 'failed' or 'skipped'"),
+    ],
+)
+def test_what_is_wrong_with_a_query_is_said_without_words_of_python(
+    untouched: World, query: str, sentence: str
+) -> None:
+    body = problem(untouched.client().get(f"/v1/conversations?{query}"), 422)
+    assert body["errors"] == [{"field": query.partition("=")[0], "detail": sentence}]
 
 
 def test_a_body_full_of_faults_gets_a_short_answer(untouched: World) -> None:

@@ -1,5 +1,6 @@
 """How the pages write numbers, times and labels."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -30,7 +31,11 @@ def test_times_are_those_of_the_project() -> None:
 
 @pytest.mark.parametrize(("seconds", "written"), [(5, "5 s"), (140, "2 min 20 s"), (3725, "1 h 2 min")])
 def test_a_length_is_written_in_two_units_at_most(seconds: int, written: str) -> None:
-    assert wording.length(NOON, NOON + timedelta(seconds=seconds)) == written
+    assert wording.length(NOON, NOON + timedelta(seconds=seconds)).split() == written.split()
+
+
+def test_no_line_breaks_inside_of_a_length() -> None:
+    assert set(re.findall(r"\s", wording.length(NOON, NOON + timedelta(seconds=140)))) <= {"\u00a0", "\u202f"}
 
 
 @pytest.mark.parametrize(("place", "label"), [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA"), (702, "AAA")])

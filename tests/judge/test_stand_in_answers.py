@@ -37,6 +37,17 @@ def test_a_plain_confirmation_is_achieved_and_quoted() -> None:
     assert "word matching, not by an LLM" in verdict.rationale
 
 
+def test_a_rationale_quotes_words_as_they_stand_in_the_text() -> None:
+    told = goal("Opening times told", "The agent named the opening times of the bakery.")
+    near, shared = judged(
+        [goal(), told],
+        ("user", "We need Tables for the evening. When is the bakery open?"),
+        ("agent", "It is booked for seven. «Bakeries» are opening, at times, at six."),
+    ).verdicts
+    assert near.rationale == "Found by word matching, not by an LLM: turn 2 says 'booked', near 'Tables'."
+    assert shared.rationale.endswith("turn 2 shares 'Bakeries', 'opening', 'times' with the goal.")
+
+
 def test_a_tried_and_failed_booking_is_partial_only_where_the_description_speaks_of_partly() -> None:
     said = [("user", "Book me a table."), ("agent", "Sorry, I could not book the table.")]
     strict = goal(description="A table was booked and the agent said so.")

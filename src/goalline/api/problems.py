@@ -14,7 +14,7 @@ from starlette.routing import Match, Mount
 from goalline.domain.refusal import Conflict, Invalid, NotFound, Refusal
 from goalline.domain.text import storable
 from goalline.store.database import DatabaseUnavailable
-from goalline.telemetry import log
+from goalline.telemetry import log, place_of
 
 _log = log(__name__)
 _STATUS = {NotFound: 404, Conflict: 409, Invalid: 422}
@@ -22,6 +22,43 @@ _RETRY_AFTER_SECONDS = "5"
 _MOST_ERRORS = 50
 _LONGEST_FIELD = 200
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+_LIST, _OBJECT, _TEXT = "must be a list", "must be a JSON object", "must be a string"
+_NUMBER, _TRUTH = "must be a whole number", "must be true or false"
+_MOMENT = "must be an RFC 3339 time with zone, such as 2026-11-21T09:30:00Z"
+_SENTENCES = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known field; remove it or check its spelling",
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "set_type": _LIST,
+    "dict_type": _OBJECT,
+    "mapping_type": _OBJECT,
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+    "string_type": _TEXT,
+    "string_unicode": "must not contain lone surrogates; remove them",
+    "string_too_short": "must have at least {min_length:,} characters",
+    "string_too_long": "must have at most {max_length:,} characters",
+    "bool_type": _TRUTH,
+    "bool_parsing": _TRUTH,
+    "int_type": _NUMBER,
+    "int_parsing": _NUMBER,
+    "int_from_float": _NUMBER,
+    "int_parsing_size": "must be a smaller number",
+    "greater_than_equal": "must be at least {ge:,}",
+    "less_than_equal": "must be at most {le:,}",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be one of {expected}",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "datetime_type": _MOMENT,
+    "datetime_parsing": _MOMENT,
+    "datetime_from_date_parsing": _MOMENT,
+    "timezone_aware": _MOMENT,
+}
+"""What is wrong, by Pydantic's name for it, as people who write JSON say it; the rest keeps Pydantic's words."""
 
 
 class FieldProblem(BaseModel):
@@ -91,7 +128,8 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
     # Only where and what: the value that was sent may be a transcript, and answers end up in logs.
     # A body can hold any number of faults, and a field can have any name: both are cut short.
     errors = [FieldProblem(field=_field(item["loc"]), detail=_sentence(item)) for item in faults[:_MOST_ERRORS]]
-    return problem(422, f"the request is not valid: {errors[0].field}: {errors[0].detail}", errors)
+    more = f"; and {len(faults) - 1:,} more; see errors" if len(faults) > 1 else ""
+    return problem(422, f"the request is not valid: {errors[0].field}: {errors[0].detail}{more}", errors)
 
 
 def _unreadable(reason: str) -> JSONResponse:
@@ -138,19 +176,23 @@ def _database_unavailable(_request: Request, error: Exception) -> JSONResponse:
 def _broken(request: Request, error: Exception) -> JSONResponse:
     # The route's own path: the one that was asked for may hold ids.
     route = getattr(request.scope.get("route"), "path", None)
-    _log.error("request_failed", method=request.method, route=route, error=type(error).__name__)
+    _log.error("request_failed", method=request.method, route=route, error=place_of(error))
     return problem(500, "Goalline met an error of its own; its log tells where it happened")
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    name = ".".join(str(part) for part in location[1:]) or str(location[0])
+    name = str(location[1] if len(location) > 1 else location[0])
+    for part in location[2:]:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}"
     return storable(name)[:_LONGEST_FIELD]
 
 
 def _sentence(item: dict[str, Any]) -> str:
-    if item["type"] == "extra_forbidden":
-        return "there is no such field; remove it or check its spelling"
-    if item["type"] == "model_attributes_type" or (item["type"] == "missing" and item["loc"] == ("body",)):
+    if item["loc"] == ("body",) and item["type"] in ("missing", "model_attributes_type"):
         return "must be a JSON object, sent with Content-Type: application/json"
-    message: str = item["msg"].removeprefix("Value error, ")
+    context = item.get("ctx", {})
+    if item["type"] == "string_too_short" and context["min_length"] == 1:
+        return "must not be empty"
+    sentence = _SENTENCES.get(item["type"])
+    message: str = sentence.format(**context) if sentence else item["msg"].removeprefix("Value error, ")
     return message

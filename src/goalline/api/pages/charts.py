@@ -22,7 +22,7 @@ _MOST_DOTS = 45
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of a stacked bar. `part` is an outcome, or `not_evaluated`."""
+    """A part of a stacked bar. `part` is an outcome, or `no_verdict`."""
 
     part: str
     y: float
@@ -134,7 +134,7 @@ def stack(tally: Tally, top: int) -> Iterator[Bar]:
         "achieved": counts.achieved,
         "partial": counts.partial,
         "not_achieved": counts.not_achieved,
-        "not_evaluated": max(tally.conversations - counts.evaluated, 0),
+        "no_verdict": max(tally.conversations - counts.evaluated, 0),
     }
     y = float(COUNT_TOP + COUNT_HEIGHT)
     for part, number in parts.items():

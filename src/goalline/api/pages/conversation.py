@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from goalline.api.deps import Parts
 from goalline.api.pages import marks, wording
-from goalline.api.pages.frame import render
+from goalline.api.pages.frame import modelless, render
 from goalline.api.pages.marks import Segment
 from goalline.api.pages.sign_in import Visit
 from goalline.domain.transcript import Turn
@@ -61,6 +61,7 @@ def conversation(reference: str, parts: Parts, visit: Visit) -> Response:
         runs=runs,
         replaced=any(judged[named.verdict.evaluation_id] != row.transcript_digest for named in verdicts),
         stand_in=STAND_IN if STAND_IN in models else None,
+        modelless=modelless(parts),
     )
 
 

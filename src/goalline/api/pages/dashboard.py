@@ -1,8 +1,9 @@
 """The dashboard: the success rate over time, the goals, and the latest conversations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from statistics import median
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from pydantic import ConfigDict, Field, field_validator
 from goalline.api.conversations import listing
 from goalline.api.deps import PageQuery, Parts
 from goalline.api.pages import charts
-from goalline.api.pages.frame import render
+from goalline.api.pages.frame import modelless, render
 from goalline.api.pages.sign_in import Visit
 from goalline.domain.calendar import Interval, day_start, local_day
 from goalline.domain.goal import Kind, State
@@ -25,8 +26,15 @@ from goalline.worker import utc_now
 
 router = APIRouter(include_in_schema=False)
 
-PERIODS = {7: Interval.DAY, 30: Interval.DAY, 90: Interval.WEEK}
-"""The periods to choose from, in days, each with the interval that suits it."""
+PERIODS = (7, 30, 90)
+"""The periods to choose from, in days."""
+
+_MOST_DAYS = 45
+"""More days than these are shown as weeks, unless days are asked for."""
+_FEWEST_DAYS = 14
+"""Fewer days than these are shown as days, as there is nothing to see in one week or two."""
+_FEWEST_CONVERSATIONS = 3
+"""Days on which usually fewer conversations ended than this are shown as weeks: their rates say next to nothing."""
 
 
 class View(PageQuery):
@@ -52,11 +60,6 @@ class View(PageQuery):
             raise ValueError("must be one of " + ", ".join(map(str, PERIODS)))
         return period
 
-    @property
-    def cut_by(self) -> Interval:
-        """The interval asked for, or the one that suits the period."""
-        return self.interval or PERIODS[self.period]
-
     def address(self, cursor: str | None = None) -> str:
         """Return the address of this view, from `cursor` on."""
         chosen = {"agent": self.agent, "period": self.period, "interval": self.interval, "cursor": cursor}
@@ -78,26 +81,38 @@ def dashboard(view: Annotated[View, QueryParameter()], request: Request, parts: 
         every_goal = reports.by_goal(session, project, wanted, goals.listed(session, project.id))
         rows, cursor = listing.page(session, project.id, listed, view)
         tried = parts.settings.model == STAND_IN or reports.any_judged_by(session, project, wanted, STAND_IN)
+    # What lies before the first conversation would be an empty stretch of chart.
+    charted_from = min(days, default=first)
+    interval = view.interval or _suitable(days, charted_from, today)
     return render(
         "dashboard.html",
         visit=visit,
         view=view,
-        periods=list(PERIODS),
+        periods=PERIODS,
         intervals=list(Interval),
         agents=agents if view.agent in (None, *agents) else [*agents, view.agent],
         known=bool(agents),
         first=first,
         last=today,
         rate=sum(days.values(), Tally()),
-        chart=charts.rate_chart(reports.series(days, view.cut_by, first, today), view.cut_by),
+        charted_from=charted_from,
+        chart=charts.rate_chart(reports.series(days, interval, charted_from, today), interval),
         goals=_worth_showing(every_goal),
         conversations=rows,
         older=view.address(cursor) if cursor else None,
         newest=view.address() if view.cursor else None,
         stand_in=STAND_IN if tried else None,
         stand_in_model=STAND_IN,
+        modelless=modelless(parts),
         address=str(request.base_url).rstrip("/"),
     )
+
+
+def _suitable(days: Mapping[date, Tally], first: date, last: date) -> Interval:
+    length = (last - first).days + 1
+    conversations = [days.get(first + timedelta(days=number), Tally()).conversations for number in range(length)]
+    few = length >= _FEWEST_DAYS and median(conversations) < _FEWEST_CONVERSATIONS
+    return Interval.WEEK if few or length > _MOST_DAYS else Interval.DAY
 
 
 def _worth_showing(found: Sequence[GoalTally]) -> list[GoalTally]:

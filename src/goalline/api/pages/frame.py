@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from goalline.api.pages import charts, wording
+from goalline.bootstrap import Services, has_model
 
 _HERE = Path(__file__).parent.parent
 _STATIC = _HERE / "static"
@@ -80,6 +81,11 @@ def render(
     """Return a page; `values` must hold every name that its template uses."""
     text = _TEMPLATES.get_template(template).render(**values)
     return HTMLResponse(text, status, {**_GUARDS, **(headers or {})})
+
+
+def modelless(parts: Services) -> bool:
+    """Tell whether conversations wait here until a model is set, as the queue is ours and no settings name one."""
+    return parts.embedded and not has_model(parts.settings)
 
 
 def redirect(to: str) -> RedirectResponse:

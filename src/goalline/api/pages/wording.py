@@ -11,6 +11,7 @@ from goalline.domain.verdict import Outcome
 from goalline.store.tables import Evaluation
 
 _SPACE = "\N{NARROW NO-BREAK SPACE}"
+_FIRM_SPACE = "\N{NO-BREAK SPACE}"
 _NOTHING = "\N{EN DASH}"
 
 OUTCOMES = {Outcome.ACHIEVED: "Achieved", Outcome.PARTIAL: "Partial", Outcome.NOT_ACHIEVED: "Not achieved"}
@@ -66,12 +67,12 @@ def day(at: date) -> str:
 
 
 def length(start: datetime, end: datetime) -> str:
-    """Write how long something lasted."""
+    """Write how long something lasted, so that no line breaks inside."""
     minutes, seconds = divmod(int((end - start).total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        return f"{hours}{_SPACE}h{_FIRM_SPACE}{minutes}{_SPACE}min"
+    return f"{minutes}{_SPACE}min{_FIRM_SPACE}{seconds}{_SPACE}s" if minutes else f"{seconds}{_SPACE}s"
 
 
 def dollars(cost: Decimal | None) -> str:

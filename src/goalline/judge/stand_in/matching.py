@@ -17,7 +17,9 @@ _TELLING = re.compile(r"\b(?:given|told|offered|named|mentioned|explained|stated
 _OTHER = re.compile(r"\b(?:another|other|alternative)\b", re.IGNORECASE)
 _PARTLY = re.compile(r"^(?:partly|partially|partial)\b", re.IGNORECASE)
 _NOT_MET = re.compile(r"\b(?:does not|do not|is not|not) (?:meet|count|enough)\b|\balone\b", re.IGNORECASE)
+_EDGES = re.compile(r"^\W+|\W+$")
 _LONGEST_QUOTE = 300
+_MOST_WORDS = 4
 _FEWEST_SHARED = 2
 """How many of a goal's words a sentence must share before it counts as telling what the goal names."""
 _LOOK_BACK = 8
@@ -32,6 +34,8 @@ class Statement:
     text: str
     stems: frozenset[str]
     context: frozenset[str]
+    heard: tuple[str, ...]
+    """The turns that `context` is about, the latest one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +79,16 @@ def _verdict(goal: AskedGoal, finding: Finding) -> dict[str, Any]:
 
 def _statements(turns: Sequence[SaidTurn]) -> Iterator[Statement]:
     recent: list[frozenset[str]] = []
-    for turn in turns:
+    for place, turn in enumerate(turns):
         if turn.role not in ("agent", "tool"):
             recent = [*recent[-_LOOK_BACK:], words.stems(turn.text)]
             continue
         sentences = {quote: words.content_stems(plain) for quote, plain in _sentences(turn.text)}
         recent = [*recent[-_LOOK_BACK:], frozenset().union(*sentences.values())]
         context = frozenset[str]().union(*recent)
+        heard = tuple(said.text for said in reversed(turns[max(place - _LOOK_BACK, 0) : place + 1]))
         for quote, stems in sentences.items():
-            yield Statement(turn.number, quote, stems, context)
+            yield Statement(turn.number, quote, stems, context, heard)
 
 
 def _sentences(text: str) -> Iterator[tuple[str, str]]:
@@ -133,7 +138,7 @@ def _told(wanted: frozenset[str], topic: frozenset[str], statements: Sequence[St
     best = max(statements, key=lambda said: len(said.stems & topic) * 2 + len(said.stems & wanted), default=None)
     if best is None or len(best.stems & wanted) < _FEWEST_SHARED or words.fails(best.text):
         return Finding("not_achieved", "too few of the goal's words stand together in one sentence of the agent")
-    return Finding("achieved", f"turn {best.turn} shares {_list(best.stems & wanted)} with the goal", best)
+    return Finding("achieved", f"turn {best.turn} shares {_list(best.stems & wanted, [best.text])} with the goal", best)
 
 
 def _done(
@@ -143,11 +148,18 @@ def _done(
     for said in reversed(statements):
         near = said.context & topic
         if (word := words.deed(said.text)) and near:
-            return Finding("achieved", f"turn {said.turn} says {word!r}, near {_list(near)}", said)
+            return Finding("achieved", f"turn {said.turn} says {word!r}, near {_list(near, said.heard)}", said)
         if not failed and partly and near and words.fails(said.text) and said.stems & (wanted | words.DEEDS):
-            failed = Finding("partial", f"turn {said.turn} says that it failed, near {_list(near)}", said)
+            failed = Finding("partial", f"turn {said.turn} says that it failed, near {_list(near, said.heard)}", said)
     return failed or Finding("not_achieved", "no sentence of the agent says that it was done")
 
 
-def _list(stems: frozenset[str]) -> str:
-    return ", ".join(repr(stem) for stem in sorted(stems)[:4])
+def _list(stems: frozenset[str], texts: Sequence[str]) -> str:
+    """Name the words behind some stems as they stand in some texts, each once and four at most."""
+    found: dict[frozenset[str], str] = {}
+    for piece in (piece for text in texts for piece in text.split()):
+        if len(found) == _MOST_WORDS:
+            break
+        if meant := stems & words.stems(piece):
+            found.setdefault(meant, _EDGES.sub("", piece))
+    return ", ".join(map(repr, found.values()))
