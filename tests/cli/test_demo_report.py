@@ -68,19 +68,19 @@ def test_a_goals_rate_is_one_line_of_80_columns_with_its_numbers_to_the_right(
 def test_the_success_rate_stands_with_its_interval_its_coverage_and_what_is_missing() -> None:
     rows = [*ROWS[:34], row(34, status="skipped"), row(35, verdict("achieved", "secondary"))]
     assert demo_report.summary(TOTAL, rows) == (
-        "Success rate 53 % (95 % interval 37 to 69 %), coverage 34 of 36 evaluated;"
-        " not evaluated: 1 skipped, 1 without a primary goal"
+        "Success rate 53 % (95 % interval 37 to 69 %), coverage 34 of 36 with a primary verdict;"
+        " the others: 1 skipped, 1 without a primary goal"
     )
 
 
 def test_with_everything_evaluated_nothing_is_missing() -> None:
     total = TOTAL | {"evaluated": 36}
-    assert demo_report.summary(total, ROWS).endswith(", coverage 36 of 36 evaluated")
+    assert demo_report.summary(total, ROWS).endswith(", coverage 36 of 36 with a primary verdict")
 
 
 def test_without_any_verdict_the_rate_is_unknown_and_the_reasons_are_told() -> None:
     total = TOTAL | {"success_rate": None, "interval": None, "evaluated": 0, "conversations": 3}
     rows = [row(1, status="failed"), row(2, status="running"), row(3, status="queued")]
     assert demo_report.summary(total, rows) == (
-        "Success rate unknown, coverage 0 of 3 evaluated; not evaluated: 1 failed, 2 waiting"
+        "Success rate unknown, coverage 0 of 3 with a primary verdict; the others: 1 failed, 2 waiting"
     )

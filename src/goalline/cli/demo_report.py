@@ -73,14 +73,14 @@ def show_rates(goals: Sequence[Row], total: Row, rows: Sequence[Row]) -> None:
 
 
 def summary(total: Row, rows: Sequence[Row]) -> str:
-    """Return the success rate in one line, with its interval, its coverage and what was not evaluated, and why."""
+    """Return the success rate in one line, with its interval, its coverage, and why the others have no verdict."""
     if total["success_rate"] is None:
         rate = "Success rate unknown"
     else:
         rate = f"Success rate {percent(total['success_rate'])} (95 % interval {interval(total['interval'])})"
-    coverage = f"coverage {total['evaluated']} of {total['conversations']} evaluated"
+    coverage = f"coverage {total['evaluated']} of {total['conversations']} with a primary verdict"
     missing = [f"{number} {why}" for why, number in sorted(Counter(_why_not(rows)).items())]
-    return f"{rate}, {coverage}" + (f"; not evaluated: {', '.join(missing)}" if missing else "")
+    return f"{rate}, {coverage}" + (f"; the others: {', '.join(missing)}" if missing else "")
 
 
 def _why_not(rows: Sequence[Row]) -> Iterator[str]:
