@@ -7,11 +7,14 @@ Goalline receives, queues, judges, stores and counts; the loop only posts the sa
 and parses what comes back. Both run in turn, round by round, so that the machine's moods hit both; what counts are the
 ratios, taken as the median of the rounds.
 
-What is counted is a stretch in the middle of each run. It begins when twice as many as there are threads have been
-evaluated and ends when the wanted number has been evaluated since; more is in the queue then than the threads can
-hold. So neither the start of a run nor its end, where threads have nothing to do, is in a rate. Conversations are
-posted as they are evaluated, so that never more than three times as many as there are threads wait or run: the CPU of
-an evaluation has that of one receipt in it.
+Without latency, where CPU is what counts, all conversations are posted as fast as they are taken, and everything is
+counted from the first post to the last verdict.
+
+With latency, where the rate counts, it is a stretch in the middle of the run. It begins when twice as many as there are
+threads have been evaluated and ends when the wanted number has been evaluated since; more is in the queue then than
+the threads can hold. So neither the start of a run nor its end, where threads have nothing to do, is in a rate.
+Conversations are posted as they are evaluated, so that never more than three times as many as there are threads wait
+or run.
 
 CPU is that of Goalline's own processes or of the loop's, user and system. Not in it: the stand-in model, the load
 generator, which also looks into the database for how many were evaluated, PostgreSQL and Redis.
@@ -170,7 +173,25 @@ def _goalline(given: argparse.Namespace, number: int, latency: float, threads: i
         for goal, description in GOALS:
             goalline.post("/v1/goals", {"name": goal, "description": description, "kind": "secondary"})
         with closing(Database(settings["GOALLINE_DATABASE_URL"])) as database:
-            return _sustained(goalline, _counter(database, project), number, threads)
+            evaluated = _counter(database, project)
+            if latency:
+                return _sustained(goalline, evaluated, number, threads)
+            _burst(goalline, evaluated, LEAD * threads)
+            return _burst(goalline, evaluated, number)
+
+
+def _burst(goalline: Running, evaluated: Callable[[], int], number: int) -> Measured:
+    """Post all at once, and measure until the last one is evaluated."""
+    before = evaluated()
+    cpu, start = _cpu_of_children(), time.perf_counter()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        for _ in pool.map(
+            lambda n: goalline.post("/v1/conversations", conversation(n)), range(before, before + number)
+        ):
+            pass
+    while evaluated() - before < number:
+        time.sleep(0.1)
+    return Measured(number, time.perf_counter() - start, _cpu_of_children() - cpu)
 
 
 def _sustained(goalline: Running, evaluated: Callable[[], int], number: int, threads: int) -> Measured:
