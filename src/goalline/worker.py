@@ -207,8 +207,9 @@ def run(processes: int, threads: int) -> NoReturn:
     """Become Dramatiq's own command line, which starts, watches and stops the worker processes."""
     environment = os.environ | {
         "GOALLINE_WORKER_THREADS": str(threads),
-        # As many messages as threads: with more, one process would hoard what another could be working on.
-        "dramatiq_queue_prefetch": str(threads),
+        # A few messages more than threads, so that a thread that has ended finds the next one; with many more, one
+        # process would hoard what another could be working on.
+        "dramatiq_queue_prefetch": str(threads + max(1, threads // 4)),
     }
     arguments = ["--processes", str(processes), "--threads", str(threads), "--skip-logging", "--path", ""]
     os.execve(  # noqa: S606

@@ -211,7 +211,9 @@ def test_the_worker_command_becomes_dramatiqs_own_command_line(monkeypatch: pyte
     assert command[1:4] == ["-m", "dramatiq", "goalline.worker:boot"]
     assert command[command.index("--processes") + 1] == "3"
     assert command[command.index("--threads") + 1] == "200"
-    assert environment["dramatiq_queue_prefetch"] == environment["GOALLINE_WORKER_THREADS"] == "200"
+    assert environment["GOALLINE_WORKER_THREADS"] == "200"
+    # Some messages wait in the process for a thread that ends, and not so many that another process goes without.
+    assert 200 < int(environment["dramatiq_queue_prefetch"]) <= 250
 
 
 @pytest.fixture
