@@ -131,5 +131,5 @@ def test_at_80_columns_each_conversation_and_each_goal_is_one_line(tmp_path: Pat
     assert "…" not in shown
     assert not re.search(r"\d%", shown.partition("Latest")[2])
     told = " ".join(shown.split())
-    assert re.search(r"Success rate \d+ % \(95 % interval \d+ to \d+ %\), coverage 34 of 36 with a primary verdict;", told)
+    assert re.search(r"Success rate \d+ % \(95 % interval \d+ to \d+ %\), coverage 34 of 36 with a primary", told)
     assert "the others: 1 skipped, 1 without a primary goal" in told

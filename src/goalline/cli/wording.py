@@ -1,7 +1,9 @@
 """What is wrong with a value, in plain words instead of the library's."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 _PLAIN = {
     "int_parsing": "must be a whole number",
@@ -24,14 +26,14 @@ _PLAIN = {
 _EMPTY = "must not be empty"
 
 
-def plain(error: ErrorDetails) -> str:
-    """Return what is wrong; a value that is no secret may be repeated in it."""
+def plain(error: Mapping[str, Any]) -> str:
+    """Return what is wrong, from one of the `errors()`; a value that is no secret may be repeated in it."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return _EMPTY
     if kind in _PLAIN:
         return _PLAIN[kind].format(**context)
-    return error["msg"].removeprefix("Value error, ")
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def first_fault(error: ValidationError) -> str:
