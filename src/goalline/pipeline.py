@@ -211,8 +211,8 @@ def _skip(database: Database, work: Work, reason: Reason, now: datetime) -> Stat
         row = conversations.lock(session, work.claim.conversation_id)
         if row is None or not evaluations.finish(session, work.claim, Status.SKIPPED, now, reason=reason):
             return None
-        if reason is Reason.EMPTY_TRANSCRIPT:
-            # Verdicts on words that were taken back have nothing to rest on any more.
+        if reason is Reason.EMPTY_TRANSCRIPT and row.evaluations == work.claim.number:
+            # Verdicts on words that were taken back have nothing to rest on any more, unless newer words came since.
             goals.lock_existing(session, sorted(conversations.counted_goals(session, row)))
             conversations.take_back_verdicts(session, row)
         return Status.SKIPPED
