@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     max_turns: PositiveInt = Field(5_000, description="Most turns of a transcript.")
     max_characters: PositiveInt = Field(400_000, description="Most characters of a transcript.")
     max_body_bytes: PositiveInt = Field(4_194_304, description="Most bytes of a request body.")
+    max_steps_per_goal: Annotated[int, Field(ge=2, le=20)] = Field(10, description="Most steps of a goal; up to 20.")
 
     worker_threads: PositiveInt = Field(128, description="Judgements at once in each process of `goalline worker`.")
     embedded_threads: NonNegativeInt = Field(
@@ -140,6 +141,10 @@ class Settings(BaseSettings):
     )
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
         "UTC", description="Time zone (IANA) of the project that the first start makes."
+    )
+    # Which codes there are is for the domain to know, which this module knows nothing of; the commands ask it.
+    currency: Annotated[str, _like(r"[A-Z]{3}", "EUR")] = Field(
+        "USD", description="Currency (ISO 4217) of the project that the first start makes."
     )
     dashboard_open: bool = Field(
         False, description="Show the pages without sign-in; for demonstrations and private networks only."

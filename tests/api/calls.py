@@ -46,7 +46,8 @@ class Call:
     def send(self, client: TestClient, goal_id: object = NOBODY, conversation: str = NOBODY) -> httpx2.Response:
         """Send it, with a body that is no good where it takes one."""
         path = self.route.replace("{goal_id}", str(goal_id)).replace("{reference:path}", conversation)
-        return client.request(self.method, path, json={} if self.method in ("POST", "PATCH") else None)
+        path = path.replace("{key}", "confirmed")
+        return client.request(self.method, path, json={} if self.method in ("POST", "PUT", "PATCH") else None)
 
 
 def idle_app() -> FastAPI:

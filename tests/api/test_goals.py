@@ -10,6 +10,7 @@ from goalline.domain.evaluation import Status
 from goalline.domain.goal import Kind
 from tests.api.calls import NOBODY, problem, stored
 from tests.api.world import World, delivery, goal
+from tests.domain.steps import FLIGHT
 
 
 def draft(**changes: object) -> dict[str, object]:
@@ -29,7 +30,7 @@ def one(client: TestClient) -> str:
 
 
 def test_a_created_goal_is_answered_whole_and_says_where_it_is(client: TestClient) -> None:
-    response = client.post("/v1/goals", json=draft(agent_id="front-desk", judged=False))
+    response = client.post("/v1/goals", json=draft(agent_id="front-desk"))
     assert response.status_code == 201
     created = response.json()
     assert response.headers["location"] == f"/v1/goals/{created['id']}"
@@ -41,7 +42,7 @@ def test_a_created_goal_is_answered_whole_and_says_where_it_is(client: TestClien
         "description": "A time was agreed.",
         "kind": "primary",
         "agent_id": "front-desk",
-        "judged": False,
+        "judged": True,
         "state": "active",
         "revision": 1,
         "archived_at": None,
@@ -130,7 +131,8 @@ def test_an_edit_makes_a_new_revision_and_leaves_the_rest_as_it_was(client: Test
 @pytest.mark.parametrize(
     "change", [{"name": "Visit booked"}, {"kind": "secondary"}, {"judged": False}, {"name": "x", "judged": False}]
 )
-def test_everything_about_the_wording_can_be_edited(client: TestClient, one: str, change: dict[str, object]) -> None:
+def test_everything_about_the_wording_can_be_edited(client: TestClient, change: dict[str, object]) -> None:
+    one = f"/v1/goals/{client.post('/v1/goals', json=draft(steps=FLIGHT)).json()['id']}"
     edited = client.patch(one, json=change).json()
     assert {field: edited[field] for field in change} == change
     assert edited["revision"] == 2
@@ -154,16 +156,16 @@ def test_an_edit_cannot_make_a_second_primary_goal(world: World, client: TestCli
 
 def test_every_wording_can_be_read_newest_first(client: TestClient, one: str) -> None:
     client.patch(one, json={"name": "Visit booked"})
-    client.patch(one, json={"kind": "secondary", "judged": False})
+    client.patch(one, json={"kind": "secondary"})
     page = client.get(f"{one}/revisions").json()
     assert page["next_cursor"] is None
     times = [revision.pop("in_force_from") for revision in page["items"]]
     assert times == sorted(times, reverse=True)
-    words = {"description": "What Appointment booked means."}
+    words = {"description": "What Appointment booked means.", "judged": True, "steps": []}
     assert page["items"] == [
-        {"number": 3, "name": "Visit booked", "kind": "secondary", "judged": False, **words},
-        {"number": 2, "name": "Visit booked", "kind": "primary", "judged": True, **words},
-        {"number": 1, "name": "Appointment booked", "kind": "primary", "judged": True, **words},
+        {"number": 3, "name": "Visit booked", "kind": "secondary", **words},
+        {"number": 2, "name": "Visit booked", "kind": "primary", **words},
+        {"number": 1, "name": "Appointment booked", "kind": "primary", **words},
     ]
 
 

@@ -30,6 +30,9 @@ def test_the_table_of_routes_holds_what_the_contract_names() -> None:
         "POST /v1/goals/{goal_id}/archive",
         "POST /v1/goals/{goal_id}/restore",
         "GET /v1/goals/{goal_id}/revisions",
+        "GET /v1/goals/{goal_id}/steps/{key}",
+        "PUT /v1/goals/{goal_id}/steps/{key}",
+        "DELETE /v1/goals/{goal_id}/steps/{key}",
         "GET /v1/reports/success-rate",
         "GET /v1/reports/goals",
     }
@@ -142,7 +145,7 @@ def test_another_projects_key_can_neither_see_nor_touch(judged: World, call: Cal
         response = call.send(stranger, goal_id, conversation)
         if "{" in call.route:
             # Not even a hint that it exists: no 403, and no complaint about the body or the confirmation.
-            assert response.status_code in ((404, 422) if call.method == "PATCH" else (404,)), response.text
+            assert response.status_code in ((404, 422) if call.method in ("PATCH", "PUT") else (404,)), response.text
         assert not any(word in response.text for word in ("Appointment booked", "Monday", "front-desk"))
     assert stored(judged.database) == before
 

@@ -20,6 +20,12 @@ OPERATIONS = {
     if method in METHODS
 }
 
+STEPS = [
+    {"key": "begun", "name": "Begun", "initial": True},
+    {"key": "sold", "name": "Sold", "completion": True, "cost_savings": "15.00", "time_saved": "00:03:00"},
+    {"key": "paid", "name": "Paid"},
+]
+
 every_operation = pytest.mark.parametrize("name", OPERATIONS)
 
 
@@ -123,7 +129,8 @@ def test_every_call_says_that_it_needs_a_key(call: Call) -> None:
 def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> None:
     responses = OPERATIONS[documented(call)]["responses"]
     expected = {"401", "403", "422", "500", "503"}
-    if call.method in ("POST", "PATCH") and call.route.endswith(("/v1/conversations", "/v1/goals", "{goal_id}")):
+    taking = ("/v1/conversations", "/v1/goals", "{goal_id}", "{key}")
+    if call.method in ("POST", "PUT", "PATCH") and call.route.endswith(taking):
         expected |= {"400", "413"}
     if "{" in call.route or "/reports/" in call.route:
         expected.add("404")
@@ -146,6 +153,8 @@ def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> N
         ("DELETE /v1/conversations/{reference}", "204"),
         ("POST /v1/goals", "201"),
         ("DELETE /v1/goals/{goal_id}", "204"),
+        ("PUT /v1/goals/{goal_id}/steps/{key}", "200"),
+        ("DELETE /v1/goals/{goal_id}/steps/{key}", "204"),
         ("GET /v1/goals", "200"),
     ],
 )
@@ -181,8 +190,12 @@ def test_a_body_that_is_taken_is_documented_with_all_its_fields() -> None:
     optional = {"contact_id", "channel", "started_at", "end_reason", "metadata"}
     assert fields("POST /v1/conversations") == (needed | optional, needed)
     needed = {"name", "description", "kind"}
-    assert fields("POST /v1/goals") == (needed | {"agent_id", "judged"}, needed)
-    assert fields("PATCH /v1/goals/{goal_id}") == (needed | {"judged"}, set())
+    assert fields("POST /v1/goals") == (needed | {"agent_id", "judged", "steps"}, needed)
+    assert fields("PATCH /v1/goals/{goal_id}") == (needed | {"judged", "steps"}, set())
+    optional = {"description", "order", "initial", "completion", "cost_savings", "revenue", "time_saved"}
+    assert fields("PUT /v1/goals/{goal_id}/steps/{key}") == ({"name"} | optional, {"name"})
+    step = SCHEMAS["StepDraft"]
+    assert (set(step["properties"]), set(step["required"])) == ({"key", "name"} | optional, {"key", "name"})
 
 
 @pytest.fixture
@@ -202,13 +215,18 @@ def full(judged: World) -> World:
 def test_every_answer_has_the_fields_that_are_documented_and_no_others(full: World) -> None:
     client = full.client()
     goal_id = client.get("/v1/goals").json()["items"][0]["id"]
-    draft = {"name": "Sale made", "description": "Something was sold.", "kind": "secondary"}
-    bodies = {"POST /v1/conversations": delivery("call-3"), "POST /v1/goals": draft}
-    bodies["PATCH /v1/goals/{goal_id}"] = {"name": "Sale"}
+    draft = {"name": "Sale made", "description": "Something was sold.", "kind": "secondary", "steps": STEPS}
+    bodies: dict[str, Any] = {"POST /v1/conversations": delivery("call-3"), "POST /v1/goals": draft}
+    bodies["PATCH /v1/goals/{goal_id}"] = {"name": "Sale", "steps": STEPS}
+    bodies["PUT /v1/goals/{goal_id}/steps/{key}"] = {"name": "Paid", "revenue": "1.50", "completion": True}
     seen = set()
-    for name in sorted(OPERATIONS, key=lambda name: name.startswith("DELETE")):
+    # What deletes comes last, and a goal's steps go before the goal.
+    last = [name for name in OPERATIONS if name.startswith("DELETE")]
+    client.patch(f"/v1/goals/{goal_id}", json={"steps": STEPS})
+    for name in [*(name for name in OPERATIONS if name not in last), *sorted(last, reverse=True)]:
         method, path = name.split()
         address = path.replace("{goal_id}", str(goal_id)).replace("{reference}", "call-1")
+        address = address.replace("{key}", "paid")
         query = {"confirm": "Sale"} if name == "DELETE /v1/goals/{goal_id}" else {}
         response = client.request(method, address, json=bodies.get(name), params=query)
         answer = OPERATIONS[name]["responses"][str(response.status_code)]

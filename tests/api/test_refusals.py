@@ -174,7 +174,7 @@ def test_an_edit_that_says_nothing_is_refused(world: World, client: TestClient, 
     assert stored(world.database) == before
 
 
-@pytest.mark.parametrize("field", ["name", "description", "kind", "judged"])
+@pytest.mark.parametrize("field", ["name", "description", "kind", "judged", "steps"])
 def test_an_edit_cannot_take_a_field_away(world: World, client: TestClient, field: str) -> None:
     address = f"/v1/goals/{goal(client, 'Appointment booked')['id']}"
     before = stored(world.database)
@@ -196,6 +196,7 @@ METHODS = {
     f"/v1/goals/{NOBODY}/archive": "POST",
     f"/v1/goals/{NOBODY}/restore": "POST",
     f"/v1/goals/{NOBODY}/revisions": "GET",
+    f"/v1/goals/{NOBODY}/steps/confirmed": "GET, PUT, DELETE",
     "/v1/reports/success-rate": "GET",
     "/v1/reports/goals": "GET",
     "/healthz": "GET, HEAD",

@@ -42,6 +42,8 @@ BAD_SETTINGS = {
     "GOALLINE_REDIS_URL": f"http://:{SECRET}@127.0.0.1:6379",
     "GOALLINE_WORKER_THREADS": SECRET,
     "GOALLINE_TIME_ZONE": SECRET,
+    "GOALLINE_CURRENCY": SECRET,
+    "GOALLINE_MAX_STEPS_PER_GOAL": SECRET,
     "GOALLINE_LOG_LEVEL": SECRET,
     "GOALLINE_LOG_FORMAT": SECRET,
     "GOALLINE_LEASE_SECONDS": "1",
@@ -110,6 +112,14 @@ def test_a_bad_setting_is_named_and_its_value_is_not(terminal: Terminal, variabl
     assert second.startswith(f"  {variable}")
     assert "Value error" not in second
     assert SECRET not in complaint
+    assert not terminal.database_file.exists()
+
+
+@pytest.mark.parametrize("code", ["XYZ", "XXX", "DEM"])
+def test_a_currency_that_only_looks_like_one_is_refused_as_any_bad_setting_is(terminal: Terminal, code: str) -> None:
+    first, second = terminal.refuses("keys", "list", GOALLINE_CURRENCY=code).splitlines()
+    assert first == "goalline: the settings are not valid"
+    assert second.strip() == "GOALLINE_CURRENCY: must be the code of a currency (ISO 4217) in capitals, such as EUR"
     assert not terminal.database_file.exists()
 
 

@@ -185,3 +185,8 @@ def test_another_projects_key_cannot_be_revoked(terminal: Terminal) -> None:
 def test_an_unknown_project_is_named(terminal: Terminal) -> None:
     made(terminal)
     assert "no project 'clinik'" in terminal.refuses("keys", "list", "--project", "clinik")
+
+
+def test_the_project_that_the_first_key_makes_has_the_currency_of_the_settings(terminal: Terminal) -> None:
+    terminal.prints("keys", "create", "--scope", "read", GOALLINE_CURRENCY="EUR")
+    assert [row["currency"] for row in terminal.says("projects", "list", "--json")] == ["EUR"]

@@ -1,12 +1,14 @@
-"""goalline projects: made, listed, and moved to another time zone with everything counted anew."""
+"""goalline projects: made, listed, moved to another time zone with everything counted anew, given another currency."""
 
 from datetime import UTC, date, datetime
 
 import pytest
 
 from goalline.domain.calendar import local_day
+from goalline.domain.goal import Kind
 from goalline.store.tables import Conversation, VerdictRollup
 from tests.cli.terminal import Terminal
+from tests.domain.steps import FLIGHT_STEPS, STEPS, begin, complete
 from tests.store.world import NOW, World, verdict
 
 LATE = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
@@ -34,18 +36,19 @@ def test_a_project_is_listed_with_its_time_zone(terminal: Terminal) -> None:
 
 
 def test_the_list_is_a_table_for_people(terminal: Terminal) -> None:
-    terminal.prints("projects", "create", "[/red] clinic", "--time-zone", "Europe/Berlin")
+    terminal.prints("projects", "create", "[/red] clinic", "--time-zone", "Europe/Berlin", "--currency", "CHF")
     shown = terminal.prints("projects", "list")
     assert "[/red] clinic" in shown
     assert "Europe/Berlin" in shown
+    assert "CHF" in shown
 
 
 def test_a_long_name_does_not_push_the_time_zone_out_of_80_columns(narrow: Terminal) -> None:
     name = "clinic-" * 20 + "end"
     narrow.prints("projects", "create", name, "--time-zone", "America/Argentina/ComodRivadavia")
     first, *more = narrow.prints("projects", "list").splitlines()[2:]
-    head, zone = first.split()
-    assert zone == "America/Argentina/ComodRivadavia"
+    head, zone, currency = first.split()
+    assert (zone, currency) == ("America/Argentina/ComodRivadavia", "USD")
     assert head + "".join(line.strip() for line in more) == name
 
 
@@ -108,3 +111,62 @@ def test_only_the_project_that_is_named_moves(terminal: Terminal, counted: World
     terminal.prints("projects", "create", "clinic", "--time-zone", "Asia/Tokyo")
     terminal.prints("projects", "edit", "--project", "clinic", "--time-zone", "Europe/London")
     assert days(counted) == {date(2026, 11, 21): 2}
+
+
+def currencies(terminal: Terminal) -> dict[str, str]:
+    return {row["name"]: row["currency"] for row in terminal.says("projects", "list", "--json")}
+
+
+def test_a_project_is_listed_with_its_currency_which_is_the_dollar_unless_told_otherwise(terminal: Terminal) -> None:
+    terminal.prints("projects", "create", "clinic")
+    terminal.prints("projects", "create", "hotel", "--currency", "EUR")
+    assert currencies(terminal) == {"clinic": "USD", "hotel": "EUR"}
+
+
+@pytest.mark.parametrize("code", ["", "eur", "EURO", "XXX"])
+def test_a_project_is_not_made_with_an_unknown_currency(terminal: Terminal, code: str) -> None:
+    complaint = terminal.refuses("projects", "create", "clinic", "--currency", code)
+    assert "--currency: must be the code of a currency (ISO 4217) in capitals, such as EUR" in complaint
+    assert not terminal.database_file.exists()
+
+
+def test_a_project_is_given_another_currency_and_nothing_else(terminal: Terminal, counted: World) -> None:
+    counted.goal("Timed", Kind.SECONDARY, steps=STEPS.validate_python([begin(), complete(time_saved="00:03:00")]))
+    told = terminal.prints("projects", "edit", "--currency", "EUR")
+    assert told == "project 'sample' has its amounts in EUR now\n"
+    (row,) = terminal.says("projects", "list", "--json")
+    assert (row["currency"], row["time_zone"]) == ("EUR", "Europe/Berlin")
+    assert days(counted) == {date(2026, 11, 21): 2}
+
+
+def test_only_the_project_that_is_named_is_given_another_currency(terminal: Terminal) -> None:
+    terminal.prints("projects", "create", "clinic")
+    terminal.prints("projects", "create", "hotel")
+    terminal.prints("projects", "edit", "--project", "hotel", "--currency", "EUR")
+    assert currencies(terminal) == {"clinic": "USD", "hotel": "EUR"}
+
+
+def test_a_project_with_amounts_keeps_its_currency_and_everything_else(terminal: Terminal, counted: World) -> None:
+    counted.goal("Pre-book", Kind.SECONDARY, steps=FLIGHT_STEPS)
+    complaint = terminal.refuses("projects", "edit", "--currency", "EUR", "--time-zone", "Europe/London")
+    assert "the currency stays USD: steps of the goal 'Pre-book' have" in complaint
+    assert "amounts are not converted" in complaint
+    (row,) = terminal.says("projects", "list", "--json")
+    assert (row["currency"], row["time_zone"]) == ("USD", "Europe/Berlin")
+    assert days(counted) == {date(2026, 11, 21): 2}
+
+
+def test_a_project_is_not_given_an_unknown_currency(terminal: Terminal, counted: World) -> None:
+    assert "--currency: must be the code" in terminal.refuses("projects", "edit", "--currency", "XXX")
+    assert currencies(terminal) == {counted.project.name: "USD"}
+
+
+def test_time_zone_and_currency_may_change_together(terminal: Terminal, counted: World) -> None:
+    told = terminal.prints("projects", "edit", "--currency", "EUR", "--time-zone", "Europe/London")
+    assert "in EUR now" in told
+    assert "in Europe/London now" in told
+    assert days(counted) == {date(2026, 11, 20): 1, date(2026, 11, 21): 1}
+
+
+def test_an_edit_that_names_nothing_says_what_can_be_changed(terminal: Terminal) -> None:
+    assert "name --time-zone, --currency or both" in terminal.refuses("projects", "edit")

@@ -70,6 +70,13 @@ def test_the_first_project_counts_its_days_in_the_time_zone_of_the_settings(term
     assert terminal.says("projects", "list", "--json")[0]["time_zone"] == "Europe/Berlin"
 
 
+@pytest.mark.usefixtures("started")
+def test_the_first_project_has_the_currency_of_the_settings(terminal: Terminal) -> None:
+    terminal.prints("serve", "--port", "0", GOALLINE_CURRENCY="EUR")
+    terminal.prints("serve", "--port", "0", GOALLINE_CURRENCY="JPY")
+    assert [row["currency"] for row in terminal.says("projects", "list", "--json")] == ["EUR"]
+
+
 def test_the_server_listens_where_it_is_told_to(terminal: Terminal, started: Started) -> None:
     terminal.prints("serve", "--host", "localhost", "--port", "0")
     assert (started[0]["host"], started[0]["port"]) == ("localhost", 0)

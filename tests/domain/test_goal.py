@@ -21,6 +21,7 @@ from goalline.domain.goal import (
     goals_in_force,
     overlaps,
 )
+from tests.domain.steps import FLIGHT, FLIGHT_STEPS
 from tests.domain.timeline import AGENTS, START, TICK, TIMELINES, Act, Timeline, telling_times
 
 PRIMARY, SECONDARY = Kind.PRIMARY, Kind.SECONDARY
@@ -142,7 +143,7 @@ def draft(**changes: Any) -> GoalDraft:
 
 
 def test_a_draft_is_project_wide_and_judged_unless_it_says_otherwise() -> None:
-    assert (draft().agent_id, draft().judged) == (None, True)
+    assert (draft().agent_id, draft().judged, draft().steps) == (None, True, ())
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n\t"])
@@ -165,7 +166,7 @@ def test_a_description_that_no_database_could_store_is_refused() -> None:
         draft(description="a\x00b")
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "tertiary"}, {"steps": []}, {"agent_id": ""}, {"judged": None}])
+@pytest.mark.parametrize("wrong", [{"kind": "tertiary"}, {"process": []}, {"agent_id": ""}, {"judged": None}])
 def test_a_draft_with_anything_unknown_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         draft(**wrong)
@@ -177,7 +178,7 @@ def test_an_edit_names_what_it_changes() -> None:
         GoalEdit()
 
 
-@pytest.mark.parametrize("field", ["name", "description", "kind", "judged"])
+@pytest.mark.parametrize("field", ["name", "description", "kind", "judged", "steps"])
 def test_an_edit_cannot_take_anything_away(field: str) -> None:
     with pytest.raises(ValidationError, match=rf"{field}\n.* must not be null"):
         GoalEdit.model_validate({field: None})
@@ -228,3 +229,26 @@ def test_a_period_that_has_not_ended_holds_all_that_comes() -> None:
     assert cover([still], second.active_from, second.active_until) is True
     assert overlaps([still], [day]) == hours(6, 24)
     assert overlaps([still], [Period(day.active_from)]) == [still]
+
+
+def test_a_goal_may_be_judged_or_tracked_or_both() -> None:
+    assert draft(judged=True, steps=FLIGHT).steps == draft(judged=False, steps=FLIGHT).steps == FLIGHT_STEPS
+    assert draft(judged=True, steps=[]).steps == ()
+
+
+@pytest.mark.parametrize("without", [{}, {"steps": []}])
+def test_a_goal_that_would_measure_nothing_is_refused(without: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="give it steps or set judged to true") as caught:
+        draft(judged=False, **without)
+    assert caught.value.errors()[0]["loc"] == ("steps",)
+
+
+def test_steps_that_break_a_rule_are_refused_in_a_draft_and_in_an_edit() -> None:
+    with pytest.raises(ValidationError, match="no step is the initial one"):
+        draft(steps=FLIGHT[1:])
+    with pytest.raises(ValidationError, match="no step is the initial one"):
+        GoalEdit.model_validate({"steps": FLIGHT[1:]})
+
+
+def test_an_edit_may_remove_all_steps() -> None:
+    assert GoalEdit(steps=()).model_fields_set == {"steps"}

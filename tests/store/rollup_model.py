@@ -21,6 +21,7 @@ from goalline.store.evaluations import Claim
 from goalline.store.goals import CurrentGoal
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation, VerdictRollup
 from goalline.store.tables import Verdict as VerdictRow
+from tests.domain.steps import FLIGHT_STEPS
 from tests.store.world import BEFORE, HOUR, LEASE, NOW, SECOND, World, delivery
 
 AGENTS = st.sampled_from(["ann", "bob"])
@@ -148,7 +149,7 @@ class Lives(RuleBasedStateMachine):
     def edit_goal(self, which: int, kind: Kind, judged: bool) -> None:
         goal = self.goal(which)
         self.names += 1
-        change = GoalEdit(name=f"Goal {self.names}", kind=kind, judged=judged)
+        change = GoalEdit(name=f"Goal {self.names}", kind=kind, judged=judged, steps=FLIGHT_STEPS)
         # In the past, so that conversations which have ended see it.
         at = BEFORE + self.names * HOUR
         if goal:

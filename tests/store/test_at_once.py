@@ -21,6 +21,7 @@ from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Outcome, Verdict
 from goalline.store import conversations, goals, rollups
 from goalline.store.tables import Conversation, Evaluation
+from tests.domain.steps import FLIGHT_STEPS
 from tests.store.rollup_model import recount, stored
 from tests.store.world import BEFORE, EFFORT, HOUR, LEASE, NOW, SECOND, World, at_once, delivery, verdict
 
@@ -156,7 +157,7 @@ class Crowd:
         made = self.world.goal(name, Kind.SECONDARY, at=BEFORE)
         self.judge_again(number)
         with self.world.database.transaction() as session:
-            goals.edit(session, self.world.project.id, made.id, GoalEdit(judged=False), self.now())
+            goals.edit(session, self.world.project.id, made.id, GoalEdit(judged=False, steps=FLIGHT_STEPS), self.now())
         with self.world.database.transaction() as session:
             goals.remove(session, self.world.project.id, made.id, name)
 

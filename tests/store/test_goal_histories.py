@@ -6,18 +6,19 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from sqlmodel import Session
 
-from goalline.domain.goal import GoalDraft, GoalEdit, Kind, goals_in_force
+from goalline.domain.goal import GoalEdit, Kind, goals_in_force
 from goalline.domain.refusal import Conflict
 from goalline.store import goals
+from tests.domain.steps import FLIGHT_STEPS
 from tests.domain.timeline import AGENTS, TICK, TIMELINES, Act, Event, Timeline, telling_times
-from tests.store.world import NOW, World
+from tests.store.world import NOW, World, draft
 
 
 def perform(session: Session, project_id: UUID, event: Event, ids: list[UUID]) -> None:
     step = event.step
     if step.act is Act.CREATE:
-        draft = GoalDraft(name=step.name, description="?", kind=step.kind, agent_id=step.agent_id, judged=step.judged)
-        ids.append(goals.create(session, project_id, draft, event.at).id)
+        wanted = draft(step.name, step.kind, step.agent_id, judged=step.judged, steps=FLIGHT_STEPS)
+        ids.append(goals.create(session, project_id, wanted, event.at).id)
         return
     change = GoalEdit(name=step.name, kind=step.kind, judged=step.judged)
     acts: dict[Act, Callable[[], object]] = {

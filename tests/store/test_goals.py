@@ -14,6 +14,7 @@ from goalline.store import goals
 from goalline.store.goals import CurrentGoal
 from goalline.store.tables import Goal, GoalPeriod, GoalRevision, Row, VerdictRollup
 from goalline.store.tables import Verdict as VerdictRow
+from tests.domain.steps import FLIGHT_STEPS
 from tests.store.world import BEFORE, HOUR, NOW, World, a_project, at_once, verdict
 
 PRIMARY, SECONDARY = Kind.PRIMARY, Kind.SECONDARY
@@ -137,7 +138,7 @@ def test_of_two_threads_that_make_a_primary_goal_at_once_one_is_refused(world: W
 def test_an_edit_makes_a_revision_and_leaves_the_old_one_alone(world: World) -> None:
     goal = world.goal("Book")
     assert edited(world, goal, name="Book it").revision == 2
-    current = edited(world, goal, kind=SECONDARY, judged=False)
+    current = edited(world, goal, kind=SECONDARY, judged=False, steps=FLIGHT_STEPS)
     assert (current.name, current.kind, current.judged, current.revision) == ("Book it", SECONDARY, False, 3)
     assert wordings(world, goal) == [
         (3, "Book it", SECONDARY, False),

@@ -6,6 +6,7 @@ from goalline.domain.goal import GoalEdit, Kind
 from goalline.store import goals, reports
 from goalline.store.goals import CurrentGoal
 from goalline.store.reports import RateFilter, Tally
+from tests.domain.steps import FLIGHT_STEPS
 from tests.store.world import BEFORE, World, a_project
 
 FIRST = date(2026, 11, 10)
@@ -111,7 +112,7 @@ def test_a_project_wide_goal_has_all_conversations_while_it_is_worded_as_seconda
 def test_an_own_goal_that_is_tracked_only_takes_the_place_as_well(world: World) -> None:
     everywhere, own = world.goal("Book"), world.goal("Hand over", agent_id="ann")
     with world.database.transaction() as session:
-        goals.edit(session, world.project.id, own.id, GoalEdit(judged=False), BEFORE + DAY)
+        goals.edit(session, world.project.id, own.id, GoalEdit(judged=False, steps=FLIGHT_STEPS), BEFORE + DAY)
     fill(world)
     assert conversations(world, everywhere) == [1, 1, 1]
 

@@ -5,10 +5,12 @@ from uuid import UUID
 
 import pytest
 
+from goalline.domain.goal import GoalEdit
 from goalline.domain.key import Scope, prefix_of
 from goalline.domain.refusal import Conflict, NotFound
-from goalline.store import conversations, projects, rollups
+from goalline.store import conversations, goals, projects, rollups
 from goalline.store.tables import ApiKey, Conversation, Project
+from tests.domain.steps import FLIGHT_STEPS, STEPS, begin, complete
 from tests.store.world import HOUR, NOW, SECOND, World, a_project, at_once
 
 
@@ -135,7 +137,7 @@ def test_servers_that_start_together_agree_on_the_first_project(world: World) ->
 
     def first() -> UUID:
         with world.database.transaction() as session:
-            return projects.first(session, "UTC", NOW).id
+            return projects.first(session, "UTC", "USD", NOW).id
 
     assert len(set(at_once(*[first] * 4))) == 1
     assert [project.name for project in world.rows(Project)] == ["default"]
@@ -154,6 +156,56 @@ def test_a_project_that_moves_to_another_time_zone_has_its_days_counted_anew(wor
         "early": early.date(),
     }
     assert world.differences() == []
+
+
+def change_currency(world: World, currency: str) -> str:
+    """Change the project's currency and return what it is then."""
+    with world.database.transaction() as session:
+        projects.change_currency(session, world.project.id, currency)
+    with world.database.reading() as session:
+        return projects.get(session, world.project.id).currency
+
+
+def test_a_project_has_its_amounts_in_dollars_unless_told_otherwise(world: World) -> None:
+    assert world.project.currency == "USD"
+    assert a_project(world.database, "other", currency="EUR").currency == "EUR"
+
+
+def test_the_first_project_is_made_with_the_currency_that_is_given(world: World) -> None:
+    with world.database.transaction() as session:
+        session.delete(world.project)
+        session.flush()
+        assert projects.first(session, "UTC", "CHF", NOW).currency == "CHF"
+
+
+def test_a_project_without_amounts_may_change_its_currency(world: World) -> None:
+    world.goal(steps=STEPS.validate_python([begin(), complete(time_saved="01:00:00")]))
+    other = World(world.database, a_project(world.database, "other"))
+    other.goal(steps=FLIGHT_STEPS)
+    assert change_currency(world, "EUR") == "EUR"
+    with world.database.reading() as session:
+        assert projects.get(session, other.project.id).currency == "USD"
+
+
+@pytest.mark.parametrize("field", ["cost_savings", "revenue"])
+def test_a_project_with_amounts_keeps_its_currency_though_they_stand_in_an_old_revision(
+    world: World, field: str
+) -> None:
+    goal = world.goal("Pre-book", steps=STEPS.validate_python([begin(), complete(**{field: "0"})]))
+    with world.database.transaction() as session:
+        goals.edit(session, world.project.id, goal.id, GoalEdit(steps=()), NOW)
+        goals.archive(session, world.project.id, goal.id, NOW)
+    with pytest.raises(Conflict, match=r"stays USD: steps of the goal 'Pre-book' .* not converted") as caught:
+        change_currency(world, "EUR")
+    assert caught.value.field == "currency"
+    assert change_currency(world, "USD") == "USD"
+
+
+def test_a_project_whose_goals_with_amounts_are_deleted_may_change_its_currency(world: World) -> None:
+    goal = world.goal(steps=FLIGHT_STEPS)
+    with world.database.transaction() as session:
+        goals.remove(session, world.project.id, goal.id, goal.name)
+    assert change_currency(world, "EUR") == "EUR"
 
 
 def test_expired_sign_ins_are_swept_away_when_somebody_signs_in(world: World) -> None:

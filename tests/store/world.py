@@ -16,6 +16,7 @@ from sqlmodel import select
 from goalline.domain.calendar import local_day
 from goalline.domain.evaluation import Effort, Status, Usage
 from goalline.domain.goal import GoalDraft, Kind
+from goalline.domain.step import Step
 from goalline.domain.transcript import Delivery, digest
 from goalline.domain.verdict import Evidence, Outcome, Verdict
 from goalline.store import conversations, evaluations, goals, projects, rollups
@@ -38,9 +39,17 @@ RowT = TypeVar("RowT", bound=Row)
 
 
 def draft(
-    name: str = "Book", kind: Kind = Kind.PRIMARY, agent_id: str | None = None, *, judged: bool = True
+    name: str = "Book",
+    kind: Kind = Kind.PRIMARY,
+    agent_id: str | None = None,
+    *,
+    judged: bool = True,
+    steps: Sequence[Step] = (),
 ) -> GoalDraft:
-    return GoalDraft(name=name, description=f"{name}: it is done.", kind=kind, agent_id=agent_id, judged=judged)
+    description = f"{name}: it is done."
+    return GoalDraft(
+        name=name, description=description, kind=kind, agent_id=agent_id, judged=judged, steps=tuple(steps)
+    )
 
 
 def delivery(
@@ -69,10 +78,16 @@ class World:
     project: Project
 
     def goal(
-        self, name: str = "Book", kind: Kind = Kind.PRIMARY, agent_id: str | None = None, *, at: datetime = BEFORE
+        self,
+        name: str = "Book",
+        kind: Kind = Kind.PRIMARY,
+        agent_id: str | None = None,
+        *,
+        at: datetime = BEFORE,
+        **more: Any,
     ) -> CurrentGoal:
         with self.database.transaction() as session:
-            return goals.create(session, self.project.id, draft(name, kind, agent_id), at)
+            return goals.create(session, self.project.id, draft(name, kind, agent_id, **more), at)
 
     def conversation(self, conversation_id: str = "call-1", at: datetime = NOW, **more: Any) -> Conversation:
         """Store a conversation with its first evaluation queued."""
@@ -146,9 +161,9 @@ def wipe(database: Database, keep: Table | None = None) -> None:
                 session.execute(delete(emptied))
 
 
-def a_project(database: Database, name: str, time_zone: str = "UTC") -> Project:
+def a_project(database: Database, name: str, time_zone: str = "UTC", currency: str = "USD") -> Project:
     with database.transaction() as session:
-        return projects.create(session, name, time_zone, BEFORE)
+        return projects.create(session, name, time_zone, BEFORE, currency=currency)
 
 
 def at_once(*tasks: Callable[[], T], seconds: float = 60) -> list[T]:

@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goalline import __version__
-from goalline.api import bodies, goals, pages, probes, problems, reports
+from goalline.api import bodies, goals, pages, probes, problems, reports, steps
 from goalline.api.conversations import routes as conversations
 from goalline.bootstrap import Services
 from goalline.worker import Bell
@@ -60,7 +60,7 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
     app.state.services, app.state.bell = parts, bell
     problems.install(app)
     bodies.install(app, parts.settings.max_body_bytes)
-    for router in (conversations.router, goals.router, reports.router):
+    for router in (conversations.router, goals.router, steps.router, reports.router):
         app.include_router(router, responses=problems.documented(401, 403, 422, 500, 503))
     app.include_router(probes.router)
     pages.install(app)

@@ -5,11 +5,12 @@ import os
 from typing import Any, NoReturn
 
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.text import Text
 
 from goalline.cli.wording import first_fault, plain
+from goalline.domain.money import Currency
 from goalline.settings import LogFormat, Settings, misspelt
 from goalline.telemetry import configure_logs
 
@@ -39,10 +40,17 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, default=str))
 
 
+class _Known(BaseModel):
+    """What the domain has to say about settings, which cannot ask it themselves."""
+
+    currency: Currency
+
+
 def load_settings() -> Settings:
     """Read the settings, or end the command and name the variables that are wrong, never their values."""
     try:
         settings = Settings()
+        _Known.model_validate({"currency": settings.currency})
     except ValidationError as error:
         _complain("the settings are not valid")
         for item in error.errors(include_url=False, include_input=False):

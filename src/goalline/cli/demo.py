@@ -121,7 +121,7 @@ def _seed(settings: Settings) -> str:
     # conversations that end from now on, and there would be no history to show.
     drafts = TypeAdapter(list[GoalDraft]).validate_json((folder("fixtures") / "demo/goals.json").read_bytes())
     with opened(settings) as database, database.transaction() as session:
-        project = projects.first(session, settings.time_zone, utc_now())
+        project = projects.first(session, settings.time_zone, settings.currency, utc_now())
         key = projects.create_key(session, project.id, "demo", Scope.ADMIN, utc_now())
         for draft in drafts:
             goals.create(session, project.id, draft, utc_now() - _GOALS_AGE)

@@ -42,7 +42,7 @@ def create(
     name = checked(Line, name, "--name")
     with opened(settings) as database, database.transaction() as session:
         if project is None:
-            projects.first(session, settings.time_zone, utc_now())
+            projects.first(session, settings.time_zone, settings.currency, utc_now())
         owner = projects.named(session, project)
         key = projects.create_key(session, owner.id, name, scope, utc_now(), lifetime=lifetime)
     if as_json:

@@ -81,7 +81,7 @@ def greet(database: Database, settings: Settings) -> None:
     from goalline.worker import utc_now
 
     with database.transaction() as session:
-        project = projects.first(session, settings.time_zone, utc_now())
+        project = projects.first(session, settings.time_zone, settings.currency, utc_now())
         if projects.has_keys(session):
             return
         key = projects.create_key(session, project.id, "first start", Scope.ADMIN, utc_now())

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from goalline.domain.step import Step, Steps
 from goalline.domain.text import Line, Paragraph
 
 
@@ -36,10 +37,18 @@ class GoalDraft(BaseModel):
     kind: Kind
     agent_id: Line | None = None
     judged: bool = True
+    steps: Steps = Field(default=(), validate_default=True, description="The steps that track it; none: not tracked.")
+
+    @field_validator("steps")
+    @classmethod
+    def _measures_something(cls, steps: tuple[Step, ...], info: ValidationInfo) -> tuple[Step, ...]:
+        if why := idle(judged=info.data.get("judged", True), steps=steps):
+            raise ValueError(why)
+        return steps
 
 
 class GoalEdit(BaseModel):
-    """A change of a goal's wording; what is left out stays as it is."""
+    """A change of a goal's wording; what is left out stays as it is, and `steps` replaces all steps."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,11 +56,12 @@ class GoalEdit(BaseModel):
     description: Paragraph | None = None
     kind: Kind | None = None
     judged: bool | None = None
+    steps: Steps | None = Field(default=None, description="All steps anew; an empty list removes them.")
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("name at least one of name, description, kind, judged")
+            raise ValueError("name at least one of name, description, kind, judged, steps")
         return self
 
     @field_validator("*", mode="before")
@@ -60,6 +70,13 @@ class GoalEdit(BaseModel):
         if value is None:
             raise ValueError("must not be null; leave it out to keep what it is")
         return value
+
+
+def idle(*, judged: bool, steps: Sequence[Step]) -> str | None:
+    """Say why a goal would measure nothing, or return None where it is judged, tracked or both."""
+    if judged or steps:
+        return None
+    return "a goal that is not judged needs steps, or it would measure nothing; give it steps or set judged to true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,7 @@ class Wording:
     kind: Kind
     judged: bool
     in_force_from: datetime
+    steps: Sequence[Step] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Goals: written, edited, archived, restored, deleted; and their histories."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,13 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy import Select, bindparam, delete, func, insert, update
 from sqlmodel import Session, col, select
 
-from goalline.domain.goal import GoalDraft, GoalEdit, GoalHistory, Kind, Period, State, Wording
+from goalline.domain.goal import GoalDraft, GoalEdit, GoalHistory, Kind, Period, State, Wording, idle
 from goalline.domain.refusal import Conflict, Invalid, NotFound
+from goalline.domain.step import Step, misfit
 from goalline.store import projects, rollups
 from goalline.store.database import run
-from goalline.store.tables import Goal, GoalPeriod, GoalRevision, table
+from goalline.store.tables import Goal, GoalPeriod, GoalRevision, Project, table
 
 _EVER = datetime.min.replace(tzinfo=UTC)
+_WORDS = ("name", "description", "kind", "judged", "steps")
+"""What a revision pins."""
 
 _goal, _revision, _period = table(Goal).c, table(GoalRevision).c, table(GoalPeriod).c
 _OF_AGENT = (_goal.project_id == bindparam("project_id")) & (
@@ -32,6 +35,7 @@ _WORDINGS = (
         _revision.kind,
         _revision.judged,
         _revision.in_force_from,
+        _revision.steps,
     )
     .join_from(table(Goal), table(GoalRevision))
     .where(_OF_AGENT)
@@ -63,6 +67,7 @@ class CurrentGoal:
     revision: int
     created_at: datetime
     archived_at: datetime | None
+    steps: tuple[Step, ...] = ()
 
     @property
     def state(self) -> State:
@@ -75,8 +80,10 @@ def create(session: Session, project_id: UUID, draft: GoalDraft, now: datetime) 
 
     Raises:
         Conflict: it is primary and there is an active primary goal in the same place.
+        Invalid: an amount does not fit the project's currency.
     """
-    projects.lock(session, project_id)
+    project = projects.lock(session, project_id)
+    _require_fit(draft.steps, project)
     if draft.kind is Kind.PRIMARY:
         _refuse_second_primary(session, project_id, draft.agent_id)
     now, goal_id = max(now, _last_change(session, project_id)), uuid4()
@@ -85,7 +92,7 @@ def create(session: Session, project_id: UUID, draft: GoalDraft, now: datetime) 
             id=goal_id, project_id=project_id, agent_id=draft.agent_id, kind=draft.kind, revision=1, created_at=now
         )
     )
-    wording = draft.model_dump(exclude={"agent_id"})
+    wording = {field: getattr(draft, field) for field in _WORDS}
     session.execute(insert(table(GoalRevision)).values(goal_id=goal_id, number=1, in_force_from=now, **wording))
     session.execute(insert(table(GoalPeriod)).values(goal_id=goal_id, active_from=now))
     return get(session, project_id, goal_id)
@@ -148,23 +155,34 @@ def edit(session: Session, project_id: UUID, goal_id: UUID, change: GoalEdit, no
     Raises:
         NotFound: the project has no such goal.
         Conflict: it would become the second active primary goal in the same place.
+        Invalid: it would measure nothing, or an amount does not fit the project's currency.
     """
-    projects.lock(session, project_id)
+    project = projects.lock(session, project_id)
     goal = get(session, project_id, goal_id)
-    old = {field: getattr(goal, field) for field in ("name", "description", "kind", "judged")}
-    new = old | change.model_dump(exclude_unset=True)
+    return revise(session, project, goal, {field: getattr(change, field) for field in change.model_fields_set}, now)
+
+
+def revise(session: Session, project: Project, goal: CurrentGoal, change: dict[str, Any], now: datetime) -> CurrentGoal:
+    """Do what `edit` does to a goal that was read after its project was locked."""
+    old = {field: getattr(goal, field) for field in _WORDS}
+    new = old | change
     if new == old:
         return goal
+    # A goal from a time before steps may measure nothing, and can still be renamed.
+    changed = [field for field in ("judged", "steps") if new[field] != old[field]]
+    if changed and (why := idle(judged=new["judged"], steps=new["steps"])):
+        raise Invalid(why, changed[-1])
+    _require_fit(new["steps"], project)
     if new["kind"] is Kind.PRIMARY and goal.state is State.ACTIVE:
-        _refuse_second_primary(session, project_id, goal.agent_id, besides=goal_id)
-    now = max(now, _last_change(session, project_id))
+        _refuse_second_primary(session, project.id, goal.agent_id, besides=goal.id)
+    now = max(now, _last_change(session, project.id))
     session.execute(
-        insert(table(GoalRevision)).values(goal_id=goal_id, number=goal.revision + 1, in_force_from=now, **new)
+        insert(table(GoalRevision)).values(goal_id=goal.id, number=goal.revision + 1, in_force_from=now, **new)
     )
     session.execute(
-        update(table(Goal)).where(col(Goal.id) == goal_id).values(kind=new["kind"], revision=goal.revision + 1)
+        update(table(Goal)).where(col(Goal.id) == goal.id).values(kind=new["kind"], revision=goal.revision + 1)
     )
-    return get(session, project_id, goal_id)
+    return get(session, project.id, goal.id)
 
 
 def archive(session: Session, project_id: UUID, goal_id: UUID, now: datetime) -> CurrentGoal:
@@ -259,10 +277,17 @@ def _current(project_id: UUID) -> Select[*tuple[Any, ...]]:
             goal.revision,
             goal.created_at,
             goal.archived_at,
+            revision.steps,
         )
         .join(table(GoalRevision), (revision.goal_id == goal.id) & (revision.number == goal.revision))
         .where(goal.project_id == project_id)
     )
+
+
+def _require_fit(steps: Iterable[Step], project: Project) -> None:
+    # Asked under the project's lock, which a change of its currency takes as well.
+    if why := misfit(steps, project.currency):
+        raise Invalid(why, "steps")
 
 
 def _refuse_second_primary(

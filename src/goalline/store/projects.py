@@ -11,16 +11,18 @@ from sqlmodel import Session, col, select
 
 from goalline.domain import key as keys
 from goalline.domain.key import Scope
+from goalline.domain.money import DEFAULT_CURRENCY
 from goalline.domain.refusal import Conflict, NotFound
+from goalline.domain.step import have_amounts
 from goalline.store.database import Upsert
-from goalline.store.tables import ApiKey, Project, table
+from goalline.store.tables import ApiKey, Goal, GoalRevision, Project, table
 
 _LETTERS = string.ascii_letters + string.digits
 _MAKE_ONCE = Upsert(table(Project), lambda statement: statement.on_conflict_do_nothing(index_elements=["name"]))
 _HOLDER = select(ApiKey, Project).join(Project).where(col(ApiKey.prefix) == bindparam("prefix"))
 
 
-def create(session: Session, name: str, time_zone: str, now: datetime) -> Project:
+def create(session: Session, name: str, time_zone: str, now: datetime, *, currency: str = DEFAULT_CURRENCY) -> Project:
     """Store a new project.
 
     Raises:
@@ -28,25 +30,46 @@ def create(session: Session, name: str, time_zone: str, now: datetime) -> Projec
     """
     if session.exec(select(Project).where(Project.name == name)).first():
         raise Conflict(f"there is a project named {name!r} already", "name")
-    project = Project(id=uuid4(), name=name, time_zone=time_zone, created_at=now)
+    project = Project(id=uuid4(), name=name, time_zone=time_zone, currency=currency, created_at=now)
     session.add(project)
     session.flush()
     return project
 
 
-def first(session: Session, time_zone: str, now: datetime) -> Project:
+def first(session: Session, time_zone: str, currency: str, now: datetime) -> Project:
     """Return the oldest project, after making one named `default` where there is none."""
     found = every(session)
     if found:
         return found[0]
     # Two servers may start at the same moment: one of them makes it, the other finds it made.
-    _MAKE_ONCE.run(session, {"id": uuid4(), "name": "default", "time_zone": time_zone, "created_at": now})
+    made = {"id": uuid4(), "name": "default", "time_zone": time_zone, "currency": currency, "created_at": now}
+    _MAKE_ONCE.run(session, made)
     return every(session)[0]
 
 
 def move(session: Session, project: Project, time_zone: str) -> None:
     """Give a project another time zone; what is counted by its days has to be counted anew after this."""
     session.execute(update(table(Project)).where(col(Project.id) == project.id).values(time_zone=time_zone))
+
+
+def change_currency(session: Session, project_id: UUID, currency: str) -> None:
+    """Give a project another currency; naming the one it has changes nothing.
+
+    Raises:
+        Conflict: a goal's steps have, or once had, amounts in the present currency; they cannot be converted.
+    """
+    project = lock(session, project_id)
+    if currency == project.currency:
+        return
+    of_project = select(GoalRevision).join(Goal).where(Goal.project_id == project_id)
+    for revision in session.exec(of_project):
+        if have_amounts(revision.steps):
+            raise Conflict(
+                f"the currency stays {project.currency}: steps of the goal {revision.name!r} have, or once had, "
+                "amounts in it, and amounts are not converted; make another project for another currency",
+                "currency",
+            )
+    session.execute(update(table(Project)).where(col(Project.id) == project_id).values(currency=currency))
 
 
 def every(session: Session) -> Sequence[Project]:

@@ -7,7 +7,7 @@ from sqlalchemy import JSON, Enum
 from sqlmodel import AutoString
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from goalline.store.tables import NanoDollars, Row
+from goalline.store.tables import NanoDollars, Row, StepList
 
 # Migrations name plain types: they must go on working when the classes of today have moved or changed.
 _PLAIN = {
@@ -16,6 +16,7 @@ _PLAIN = {
     UTCDateTime: "sa.DateTime(timezone=True)",
     NanoDollars: "sa.BigInteger()",
     JSON: "sa.JSON()",
+    StepList: "sa.JSON()",
 }
 
 

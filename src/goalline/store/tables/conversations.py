@@ -1,0 +1,106 @@
+"""Conversations, their evaluations, and what these found."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from goalline.domain.evaluation import Reason, Status
+from goalline.domain.goal import Kind
+from goalline.domain.verdict import Outcome
+from goalline.store.tables.columns import NanoDollars, Row, choice
+
+
+class Conversation(Row, table=True):
+    """One call or chat. `day` is the local day of its end; `evaluations` is the number of the newest evaluation."""
+
+    __table_args__ = (
+        UniqueConstraint("project_id", "conversation_id"),
+        Index("ix_conversation_newest", "project_id", "ended_at", "id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    project_id: UUID = Field(foreign_key="project.id")
+    conversation_id: str
+    agent_id: str
+    contact_id: str | None = None
+    channel: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime
+    received_at: datetime
+    day: date
+    end_reason: str | None = None
+    platform_metadata: dict[str, Any] | None = Field(
+        default=None, sa_type=JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+    )
+    transcript: list[dict[str, Any]] = Field(sa_type=JSON)
+    transcript_digest: str
+    evaluations: int
+
+
+class Evaluation(Row, table=True):
+    """One run of the judge over one conversation: the job, its state and its cost.
+
+    `number` counts a conversation's evaluations from 1. A queued row may be claimed from `due_at` on, and a running
+    one belongs to its `attempts`-th claim. At `ring_at` the sweep rings for a row that has not ended: for a queued
+    one because nobody heard the bell, for a running one because its lease has run out, which happened to it
+    `interruptions` times. Its delays and its deadline count from `tried_since`: its first attempt, or the last time
+    that somebody asked for it.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "number"),
+        Index(
+            "ix_evaluation_open",
+            "ring_at",
+            sqlite_where=text("status IN ('queued', 'running')"),
+            postgresql_where=text("status IN ('queued', 'running')"),
+        ),
+        # Answers at once whether the stand-in has judged anything: where it has not, there is no row of its model.
+        Index(
+            "ix_evaluation_model",
+            "model",
+            "created_at",
+            sqlite_where=text("model IS NOT NULL"),
+            postgresql_where=text("model IS NOT NULL"),
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    conversation_id: UUID = Field(foreign_key="conversation.id", ondelete="CASCADE")
+    number: int
+    status: Status = Field(sa_type=choice(Status))
+    reason: Reason | None = Field(default=None, sa_type=choice(Reason))
+    attempts: int = 0
+    interruptions: int = 0
+    created_at: datetime
+    tried_since: datetime
+    due_at: datetime
+    ring_at: datetime
+    finished_at: datetime | None = None
+    transcript_digest: str | None = None
+    prompt_digest: str | None = None
+    model: str | None = None
+    calls: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: Decimal | None = Field(default=None, sa_type=NanoDollars)
+
+
+class Verdict(Row, table=True):
+    """What one evaluation found for one goal; `counted` while it is the one that the rates see."""
+
+    id: UUID = Field(primary_key=True)
+    conversation_id: UUID = Field(foreign_key="conversation.id", ondelete="CASCADE", index=True)
+    evaluation_id: UUID = Field(foreign_key="evaluation.id", ondelete="CASCADE", index=True)
+    goal_id: UUID = Field(foreign_key="goal.id", index=True)
+    revision: int
+    kind: Kind = Field(sa_type=choice(Kind))
+    outcome: Outcome = Field(sa_type=choice(Outcome))
+    rationale: str = Field(sa_type=Text)
+    evidence: list[dict[str, Any]] = Field(sa_type=JSON)
+    counted: bool
