@@ -18,6 +18,7 @@ from goalline.api.app import create_app
 from goalline.bootstrap import services
 from goalline.cli import app as cli
 from goalline.domain.evaluation import Reason, Status
+from goalline.domain.event import EventType
 from goalline.settings import Settings
 from goalline.worker import Bell
 
@@ -200,7 +201,7 @@ def test_every_place_in_the_code_exists(page: Path) -> None:
                 owner, _, name = names.rpartition(".")
                 place = defined_in(path) or set()
                 assert (owner in place and name in (defined_in(owner) or set())) if owner else name in place, span
-        elif re.fullmatch(r"[A-Za-z]\w*\.\w+", span) and not span.endswith(ENDINGS):
+        elif re.fullmatch(r"[A-Za-z]\w*\.\w+", span) and not span.endswith(ENDINGS) and span not in set(EventType):
             owner, _, name = span.partition(".")
             defined = [names for names in (defined_in(f"{owner}.py"), defined_in(owner)) if names is not None]
             assert not defined or any(name in names for names in defined), span
@@ -260,6 +261,8 @@ def test_every_address_of_the_api_exists(page: Path, api: TestClient) -> None:
     for method, path in named:
         if path == "/v1":
             continue
-        answer = api.request(method or "GET", re.sub(r"\{\w+}|\$\w+", "x", path))
+        # A command that sends something posts it, and says so with -d and no method.
+        tried = [method] if method else ["GET", "POST"]
+        answers = {api.request(one, re.sub(r"\{\w+}|\$\w+", "x", path)).status_code for one in tried}
         # What exists asks for a key, or answers; what does not is a 404, and a wrong method is a 405.
-        assert answer.status_code in {200, 303, 401, 503}, f"{method} {path}: {answer.status_code}"
+        assert answers & {200, 303, 401, 503}, f"{method} {path}: {answers}"

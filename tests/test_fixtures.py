@@ -12,8 +12,14 @@ import pytest
 from pydantic import ValidationError
 
 from goalline import resources
+from goalline.domain.cycle import CycleState
+from goalline.domain.event import Event, EventType
 from goalline.domain.goal import GoalDraft, GoalHistory, GoalInForce, Kind, Period, Wording, goals_in_force
+from goalline.domain.money import DEFAULT_CURRENCY
 from goalline.domain.rates import Counts
+from goalline.domain.resolution import Resolver
+from goalline.domain.step import misfit
+from goalline.domain.track import Track, track
 from goalline.domain.transcript import Delivery, Role, Turn, is_empty
 from goalline.domain.verdict import Outcome, Reply, incompleteness, ungrounded
 from goalline.judge import prompt
@@ -46,17 +52,35 @@ def delivery(sample: dict[str, Any]) -> Delivery:
     return Delivery.model_validate(body | {"started_at": started_at, "ended_at": ended_at})
 
 
-def in_force(agent_id: str) -> list[GoalInForce]:
-    histories = [
+def histories() -> list[GoalHistory]:
+    return [
         GoalHistory(
             uuid5(NAMESPACE_OID, f"{draft.agent_id} {draft.name}"),
             draft.agent_id,
-            [Wording(1, draft.name, draft.description, draft.kind, draft.judged, NOW)],
+            [Wording(1, draft.name, draft.description, draft.kind, draft.judged, NOW, draft.steps)],
             [Period(NOW)],
         )
         for draft in demo_goals()
     ]
-    return goals_in_force(histories, agent_id, NOW)
+
+
+def in_force(agent_id: str) -> list[GoalInForce]:
+    return goals_in_force(histories(), agent_id, NOW)
+
+
+def demo_event(sample: dict[str, Any]) -> Event:
+    body = {k: v for k, v in sample.items() if k not in ("seconds_in", "sent")}
+    return Event.model_validate(body | {"occurred_at": NOW + timedelta(seconds=sample["seconds_in"])})
+
+
+def demo_tracks() -> dict[str, Track]:
+    """Return what the sample events of each conversation that has goal steps amount to."""
+    found: dict[str, list[Any]] = {}
+    for event in map(demo_event, lines("demo/events.jsonl")):
+        if event.type is EventType.GOAL_STEP:
+            reached = Resolver(histories(), {}).reached(event, event.occurred_at)
+            found.setdefault(event.conversation_id, []).append(reached)
+    return {conversation_id: track(events) for conversation_id, events in found.items()}
 
 
 def stand_in_reply(goals: list[GoalInForce], turns: tuple[Turn, ...]) -> Reply:
@@ -127,6 +151,49 @@ def test_a_caller_who_demands_verdicts_gets_none_of_them_from_the_stand_in() -> 
     reply = stand_in_reply(goals, turns)
     assert {g.name: v.outcome for g, v in zip(goals, reply.verdicts, strict=True)} == sample["expected"]
     assert sample["expected"]["Appointment booked"] == "not_achieved"
+
+
+def test_the_primary_goal_of_each_sample_agent_is_tracked_with_amounts_of_any_currency() -> None:
+    assert all(bool(goal.steps) == (goal.kind is Kind.PRIMARY) for goal in demo_goals())
+    steps = [step for goal in demo_goals() for step in goal.steps]
+    assert misfit(steps, DEFAULT_CURRENCY) is misfit(steps, "JPY") is None
+    for measure in ("cost_savings", "revenue", "time_saved"):
+        assert any(getattr(step, measure) for step in steps)
+
+
+def test_the_sample_events_happen_during_their_conversations_and_some_are_sent_late_or_twice() -> None:
+    samples, lasted = (
+        lines("demo/events.jsonl"),
+        {s["conversation_id"]: s["duration_seconds"] for s in demo_conversations()},
+    )
+    assert {sample["conversation_id"] for sample in samples} == set(lasted)
+    assert all(0 <= sample["seconds_in"] <= lasted[sample["conversation_id"]] for sample in samples)
+    assert all(sample["id"].startswith("sample-event-") for sample in samples)
+    assert len({sample["id"] for sample in samples}) == len(samples)
+    sent = Counter(tuple(sample["sent"]) for sample in samples)
+    assert set(sent) == {("before",), ("after",), ("before", "after")}
+    assert min(sent.values()) >= 10
+    assert {demo_event(sample).type for sample in samples} == set(EventType)
+
+
+def test_the_sample_cycles_agree_with_most_expected_outcomes_and_disagree_both_ways_with_some() -> None:
+    like = {CycleState.COMPLETED: "achieved", CycleState.PARTIAL: "partial", CycleState.INCOMPLETE: "not_achieved"}
+    primaries, tracks = {goal.name for goal in demo_goals() if goal.steps}, demo_tracks()
+    pairs: Counter[tuple[str, str]] = Counter()
+    for sample in demo_conversations():
+        states = [cycle.state for _, cycle in tracks.get(sample["conversation_id"], Track()).cycles]
+        furthest = next((outcome for state, outcome in like.items() if state in states), "not_achieved")
+        pairs.update((outcome, furthest) for name, outcome in sample["expected"].items() if name in primaries)
+    agreed = sum(number for (expected, tracked), number in pairs.items() if expected == tracked)
+    assert 0.75 <= agreed / pairs.total() < 1
+    assert pairs["achieved", "partial"] + pairs["achieved", "not_achieved"] >= 2
+    assert pairs["not_achieved", "achieved"] + pairs["partial", "achieved"] >= 2
+
+
+def test_among_the_sample_conversations_are_a_second_attempt_and_steps_without_an_initial_one() -> None:
+    tracks = demo_tracks()
+    assert [cycle.number for _, cycle in tracks["sample-clinic-009"].cycles] == [1, 2]
+    assert [step.step.key for step in tracks["sample-hotel-006"].untracked] == ["room_settled", "booked"]
 
 
 def test_the_sample_webhook_is_valid() -> None:

@@ -1,13 +1,15 @@
-"""The product, told once: a webhook comes in, a verdict is found, a rate moves."""
+"""The product, told once for each of its two instruments: the judge after the call, and the track during it."""
 
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from goalline.judge.stand_in import MODEL, StandIn
+from tests.domain.steps import FLIGHT
 from tests.running import Running, conversation, environment, run, serving, wait_until, working
 
 BOOKED = conversation(1)
@@ -94,6 +96,55 @@ def test_a_call_ends_and_a_verdict_counts(goalline: Running, settings: dict[str,
     assert re.search(r"50\s*%", page)
     assert "sample-1" in page
     assert run(settings, tmp_path, "rollups", "verify").returncode == 0
+
+
+def test_a_call_is_tracked_from_its_first_event_to_a_completion_rate(
+    goalline: Running, settings: dict[str, str], tmp_path: Path
+) -> None:
+    # An admin says by which steps a flight is booked, and what each of them is worth.
+    goal = goalline.post(
+        "/v1/goals",
+        {
+            "name": "Pre-book a flight",
+            "description": "A flight was booked ahead.",
+            "kind": "secondary",
+            "judged": False,
+            "steps": FLIGHT,
+        },
+    )
+    report = f"/v1/reports/goals/{goal['id']}/process"
+    assert goalline.get(report)["completion_rate"] is None
+
+    # While the call runs, the platform tells of the steps that it reaches: some twice, one that there is not.
+    started, details = _reached(1, "started"), _reached(2, "details")
+    told = goalline.post("/v1/events", {"events": [details, started, details, _reached(3, "paid")]})
+    assert (told["accepted"], told["duplicates"], [one["index"] for one in told["rejected"]]) == (2, 1, [3])
+    running = goalline.get(report)
+    assert (running["started"], running["partial"], running["time_saved"]) == (1, 1, "00:03:00")
+
+    # The call ends. Its last step is told after that, and everything once more.
+    goalline.post("/v1/conversations", BOOKED)
+    confirmed = _reached(4, "confirmed")
+    assert goalline.post("/v1/events", {"events": [started, confirmed, details]})["accepted"] == 1
+    done = goalline.get(report)
+    assert (done["completed"], done["cost_savings"], done["revenue"]) == (1, "15.00", "150.00")
+
+    # Somebody else begins and hangs up: one of two came to the end.
+    goalline.post("/v1/events", {"events": [_reached(5, "started", "sample-2")]})
+    rate = goalline.get(report)
+    assert (rate["started"], rate["incomplete"], rate["completed"], rate["completion_rate"]) == (2, 1, 1, 0.5)
+    assert rate["interval"][0] < 0.5 < rate["interval"][1]
+    assert [step["reached"] for step in rate["steps"]] == [2, 1, 1]
+
+    # A recount of all events finds the same, and the goal takes all of it along when it goes.
+    assert run(settings, tmp_path, "rollups", "verify").returncode == 0
+    goalline.client.delete(f"/v1/goals/{goal['id']}", params={"confirm": goal["name"]}).raise_for_status()
+    assert run(settings, tmp_path, "rollups", "verify").returncode == 0
+
+
+def _reached(number: int, step: str, conversation_id: str = "sample-1") -> dict[str, str]:
+    event = {"id": f"sample-event-{number}", "type": "goal.step", "conversation_id": conversation_id}
+    return {**event, "goal": "Pre-book a flight", "step": step, "occurred_at": datetime.now(UTC).isoformat()}
 
 
 def _succeeded(goalline: Running, number: int) -> bool:

@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     max_turns: PositiveInt = Field(5_000, description="Most turns of a transcript.")
     max_characters: PositiveInt = Field(400_000, description="Most characters of a transcript.")
     max_body_bytes: PositiveInt = Field(4_194_304, description="Most bytes of a request body.")
+    max_events_per_conversation: PositiveInt = Field(2_000, description="Most step events of one conversation.")
     max_steps_per_goal: Annotated[int, Field(ge=2, le=20)] = Field(10, description="Most steps of a goal; up to 20.")
 
     worker_threads: PositiveInt = Field(128, description="Judgements at once in each process of `goalline worker`.")

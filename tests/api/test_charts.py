@@ -10,7 +10,7 @@ from goalline.api.pages import charts
 from goalline.api.pages.charts import COUNT_HEIGHT, COUNT_TOP, RATE_HEIGHT, RATE_TOP, RateChart, rate_chart
 from goalline.domain.calendar import Interval
 from goalline.domain.rates import Counts
-from goalline.store.reports import Tally
+from goalline.store.reports.rates import Tally
 
 FIRST = date(2026, 11, 2)
 NOTHING = Tally()

@@ -84,7 +84,7 @@ def test_an_item_is_a_conversation_without_its_words(shared: World) -> None:
     assert item == {
         field: value
         for field, value in whole.items()
-        if field not in ("transcript", "metadata", "evaluations", "cycles", "tasks", "steps")
+        if field not in ("transcript", "metadata", "evaluations", "cycles", "tasks", "steps", "untracked")
     }
     assert evaluation == {"id": whole["evaluations"][0]["id"], "status": "succeeded"}
     assert [verdict["outcome"] for verdict in item["verdicts"]] == ["achieved", "not_achieved"]

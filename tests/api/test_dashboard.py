@@ -9,6 +9,7 @@ from goalline.domain.key import Scope
 from goalline.domain.verdict import Outcome
 from goalline.store import projects
 from goalline.worker import utc_now
+from tests.api.tracked import attempt, tracked_goal
 from tests.api.world import NewWorld, World, age_goals, days_ago, delivery, goal, text_of
 
 
@@ -165,3 +166,29 @@ def test_an_archived_goal_is_shown_as_long_as_it_has_verdicts_in_the_period(judg
     page = text_of(admin.get("/").text)
     assert "Appointment booked Primary · all agents · archived" in page
     assert str(unused["name"]) not in page
+
+
+def test_shows_how_far_the_cycles_of_tracked_goals_came_and_what_they_saved(judged: World) -> None:
+    steps = [
+        {"key": "start", "name": "Begun", "initial": True},
+        {
+            "key": "end",
+            "name": "Done",
+            "completion": True,
+            "cost_savings": "1500",
+            "revenue": "7.50",
+            "time_saved": "00:03:00",
+        },
+    ]
+    goal_id = tracked_goal(judged, "Flight", steps)
+    judged.client().post("/v1/conversations", json=delivery("new", contact_id="c"))
+    for call, reached in (("call-1", {"start": 0, "end": 5}), ("new", {"start": 1})):
+        attempt(judged.client(), goal_id, call, at=f"{days_ago(1)[:10]}T09:{{:02}}:{{:02}}Z", **reached)
+    page = text_of(judged.client().get("/").text)
+    assert "Cycles that began in these 30 days, counted from events without the judge." in page
+    assert "Flight Secondary · all agents 50 % 9 % to 91 % 2 1 1,500.00 USD and 00:03:00 saved, 7.50 USD earned" in page
+    assert "Flight Secondary · all agents – – 0 0 – " in text_of(judged.client().get("/?agent=nobody").text)
+
+
+def test_without_a_tracked_goal_there_is_no_track(judged: World) -> None:
+    assert 'id="track"' not in judged.client().get("/").text

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from goalline.domain.evaluation import Reason
+from goalline.domain.goal import GoalDraft
+from goalline.domain.package import packed, written
 from tests.api.calls import DOCUMENTED, NOBODY, Call, idle_app
 from tests.api.world import World, delivery
 
@@ -129,15 +131,26 @@ def test_every_call_says_that_it_needs_a_key(call: Call) -> None:
 def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> None:
     responses = OPERATIONS[documented(call)]["responses"]
     expected = {"401", "403", "422", "500", "503"}
-    taking = ("/v1/conversations", "/v1/goals", "{goal_id}", "{key}")
+    taking = ("/v1/conversations", "/v1/events", "/v1/goals", "/v1/packages", "{goal_id}", "{key}", "/deactivate")
     if call.method in ("POST", "PUT", "PATCH") and call.route.endswith(taking):
         expected |= {"400", "413"}
-    if "{" in call.route or "/reports/" in call.route:
+    # What takes the id of a goal, in its address or as a filter.
+    of_a_goal = (
+        "GET /v1/packages",
+        "GET /v1/reports/success-rate",
+        "GET /v1/reports/goals",
+        "GET /v1/reports/agreement",
+        "GET /v1/reports/agreement/conversations",
+    )
+    # A contact may be deactivated before anything is known of it.
+    if ("{" in call.route and not call.route.endswith("/deactivate")) or str(call) in of_a_goal:
         expected.add("404")
     if call.route.endswith(("/restore", "/v1/goals", "/v1/conversations", "{goal_id}")) and call.method in (
         "POST",
         "PATCH",
     ):
+        expected.add("409")
+    if call.route.endswith(("/package", "/packages")):
         expected.add("409")
     assert {status for status in responses if status >= "400"} == expected
     for status in expected:
@@ -151,11 +164,15 @@ def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> N
         ("POST /v1/conversations", "202"),
         ("POST /v1/conversations/{reference}/evaluations", "202"),
         ("DELETE /v1/conversations/{reference}", "204"),
+        ("POST /v1/events", "202"),
         ("POST /v1/goals", "201"),
         ("DELETE /v1/goals/{goal_id}", "204"),
         ("PUT /v1/goals/{goal_id}/steps/{key}", "200"),
         ("DELETE /v1/goals/{goal_id}/steps/{key}", "204"),
         ("GET /v1/goals", "200"),
+        ("POST /v1/packages", "200"),
+        ("POST /v1/contacts/{contact_id}/deactivate", "200"),
+        ("DELETE /v1/contacts/{contact_id}", "204"),
     ],
 )
 def test_every_call_documents_its_own_success(name: str, status: str) -> None:
@@ -194,6 +211,12 @@ def test_a_body_that_is_taken_is_documented_with_all_its_fields() -> None:
     assert fields("PATCH /v1/goals/{goal_id}") == (needed | {"judged", "steps"}, set())
     optional = {"description", "order", "initial", "completion", "cost_savings", "revenue", "time_saved"}
     assert fields("PUT /v1/goals/{goal_id}/steps/{key}") == ({"name"} | optional, {"name"})
+    needed = {"format", "version", "currency", "digest", "goals"}
+    assert fields("POST /v1/packages") == (needed, needed)
+    event, needed = SCHEMAS["Event"], {"id", "type", "conversation_id", "occurred_at"}
+    optional_of_event = {"contact_id", "agent_id", "goal", "step", "name"}
+    assert (set(event["properties"]), set(event["required"])) == (needed | optional_of_event, needed)
+    assert fields("POST /v1/contacts/{contact_id}/deactivate") == ({"existing"}, {"existing"})
     step = SCHEMAS["StepDraft"]
     assert (set(step["properties"]), set(step["required"])) == ({"key", "name"} | optional, {"key", "name"})
 
@@ -219,6 +242,9 @@ def test_every_answer_has_the_fields_that_are_documented_and_no_others(full: Wor
     bodies: dict[str, Any] = {"POST /v1/conversations": delivery("call-3"), "POST /v1/goals": draft}
     bodies["PATCH /v1/goals/{goal_id}"] = {"name": "Sale", "steps": STEPS}
     bodies["PUT /v1/goals/{goal_id}/steps/{key}"] = {"name": "Paid", "revenue": "1.50", "completion": True}
+    bodies["POST /v1/packages"] = written(packed("USD", [GoalDraft.model_validate(draft | {"name": "Another"})]))
+    bodies["POST /v1/events"] = {"events": [{"id": "e-1"}]}
+    bodies["POST /v1/contacts/{contact_id}/deactivate"] = {"existing": "keep"}
     seen = set()
     # What deletes comes last, and a goal's steps go before the goal.
     last = [name for name in OPERATIONS if name.startswith("DELETE")]
@@ -226,8 +252,10 @@ def test_every_answer_has_the_fields_that_are_documented_and_no_others(full: Wor
     for name in [*(name for name in OPERATIONS if name not in last), *sorted(last, reverse=True)]:
         method, path = name.split()
         address = path.replace("{goal_id}", str(goal_id)).replace("{reference}", "call-1")
-        address = address.replace("{key}", "paid")
+        address = address.replace("{key}", "paid").replace("{contact_id}", "ann")
         query = {"confirm": "Sale"} if name == "DELETE /v1/goals/{goal_id}" else {}
+        if name == "GET /v1/reports/agreement/conversations":
+            query = {"goal": goal_id, "outcome": "achieved", "state": "none"}
         response = client.request(method, address, json=bodies.get(name), params=query)
         answer = OPERATIONS[name]["responses"][str(response.status_code)]
         assert response.status_code < 400, (name, response.text)

@@ -197,6 +197,8 @@ METHODS = {
     f"/v1/goals/{NOBODY}/restore": "POST",
     f"/v1/goals/{NOBODY}/revisions": "GET",
     f"/v1/goals/{NOBODY}/steps/confirmed": "GET, PUT, DELETE",
+    f"/v1/goals/{NOBODY}/package": "GET",
+    "/v1/packages": "GET, POST",
     "/v1/reports/success-rate": "GET",
     "/v1/reports/goals": "GET",
     "/healthz": "GET, HEAD",

@@ -4,12 +4,14 @@ import json
 import shlex
 import subprocess
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
-from goalline.cli import demo
+from goalline.cli import demo, demo_samples
 from goalline.judge.stand_in import StandIn
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -58,3 +60,33 @@ def test_the_line_that_sends_one_more_works_from_any_folder(capsys: pytest.Captu
         *("curl", "-sS", "-H", "Authorization: Bearer gl_a_key", "-H", "Content-Type: application/json"),
         *("-d", "@-", "http://127.0.0.1:1/v1/conversations"),
     ]
+
+
+def test_sample_events_happen_while_their_conversation_runs_and_some_are_sent_again_as_they_were() -> None:
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    runs = {
+        sample["conversation_id"]: (sample["started_at"], sample["ended_at"])
+        for sample in demo_samples.conversations(now)
+    }
+    before, after = (demo_samples.events(now)[sent] for sent in (demo_samples.BEFORE, demo_samples.AFTER))
+    for event in (*before, *after):
+        started_at, ended_at = runs[event["conversation_id"]]
+        assert started_at < event["occurred_at"] < ended_at
+    known = {event["id"]: event for event in before}
+    again = [event for event in after if event["id"] in known]
+    assert 0 < len(again) < len(after) < len(before)
+    assert all(known[event["id"]] == event for event in again)
+    assert max(event["occurred_at"] for event in before) > (now - timedelta(days=1)).isoformat()
+
+
+@pytest.mark.usefixtures("terminal")
+def test_an_event_that_is_refused_ends_the_demo_with_the_reason(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_client: demo._Client, _path: str, _body: object = None) -> Any:
+        return {"accepted": 0, "duplicates": 0, "rejected": [{"index": 1, "detail": "no such goal"}]}
+
+    monkeypatch.setattr(demo._Client, "call", refuse)
+    with pytest.raises(typer.Exit):
+        demo._Client("http://127.0.0.1:1", "a-key").report([{"id": "first"}, {"id": "second"}])
+    assert "/v1/events: second: no such goal" in capsys.readouterr().err

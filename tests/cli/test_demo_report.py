@@ -84,3 +84,38 @@ def test_without_any_verdict_the_rate_is_unknown_and_the_reasons_are_told() -> N
     assert demo_report.summary(total, rows) == (
         "Success rate unknown, coverage 0 of 3 with a primary verdict; the others: 1 failed, 2 waiting"
     )
+
+
+CYCLES = {
+    "started": 12,
+    "completed": 7,
+    "completion_rate": 0.583,
+    "cost_savings": "1042.00",
+    "revenue": "60.00",
+    "time_saved": "00:39:00",
+}
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_goals_cycles_are_one_line_of_80_columns_and_below_stand_those_of_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = {**CYCLES, "goal": {"name": "Parcel problem solved"}}
+    agreement = [{"compared": 12, "agreeing": 9}, {"compared": 8, "agreeing": 6}]
+    demo_report.show_track({**CYCLES, "started": 24, "currency": "EUR", "goals": [line, line]}, agreement)
+    shown = lines(capsys)
+    assert "EUR" in shown[1]
+    assert shown[2].split() == ["goal", "started", "completed", "rate", "saved", "earned", "time", "saved"]
+    figures = ["7", "58", "%", "1042.00", "60.00", "00:39:00"]
+    assert shown[4].split() == ["Parcel", "problem", "solved", "12", *figures]
+    assert [line.split() for line in shown if line.startswith("all")] == [["all", "24", *figures]]
+    assert shown[-1] == "Where there are a verdict and a cycle, they agree in 15 of 20 (75 %)"
+    assert all(len(line) <= 80 for line in shown)
+
+
+@pytest.mark.usefixtures("narrow")
+def test_without_a_cycle_there_is_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    demo_report.show_track(
+        {**CYCLES, "completion_rate": None, "currency": "USD", "goals": []}, [{"compared": 0, "agreeing": 0}]
+    )
+    assert "%" not in capsys.readouterr().out

@@ -36,7 +36,7 @@ FLIGHT = [
 FLIGHT_STEPS = STEPS.validate_python(FLIGHT)
 
 KEYS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
-AMOUNTS = st.integers(0, 10**16 - 1).map(lambda units: format(Decimal(units).scaleb(-4), "f"))
+AMOUNTS = st.integers(0, 10**14 - 1).map(lambda units: format(Decimal(units).scaleb(-4), "f"))
 DURATIONS = st.builds(
     "{:02}:{:02}:{:02}".format, st.integers(0, 9_999), st.integers(min_value=0, max_value=59), st.integers(0, 59)
 )

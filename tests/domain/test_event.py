@@ -39,6 +39,10 @@ def test_what_a_type_does_not_name_is_refused(kind: str, field: str) -> None:
         event(kind, **{field: "x"})
 
 
+def test_an_analytics_step_may_be_called_step() -> None:
+    assert event("step.executed", name=None, step="hello").label == event("step.executed").label == "hello"
+
+
 def test_members_that_are_null_count_as_left_out() -> None:
     assert event("task.completed", goal=None, step=None, agent_id=None, contact_id=None).name == "order"
 

@@ -15,7 +15,7 @@ AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
 CURRENCY: TypeAdapter[str] = TypeAdapter(Currency)
 
 
-@pytest.mark.parametrize("sent", ["0", "150.00", "0.0001", "999999999999.9999", "007", 0, 150, 10**12 - 1], ids=repr)
+@pytest.mark.parametrize("sent", ["0", "150.00", "0.0001", "9999999999.9999", "007", 0, 150, 10**10 - 1], ids=repr)
 def test_an_amount_is_a_string_of_digits_or_a_whole_number(sent: str | int) -> None:
     assert AMOUNT.validate_python(sent) == Decimal(sent)
 
@@ -26,7 +26,7 @@ def test_an_amount_is_a_string_of_digits_or_a_whole_number(sent: str | int) -> N
         *(1.5, 150.0, float("nan"), float("inf"), True, False, None, [], {}, b"1"),
         *("", " ", "1 ", " 1", "1,50", "1.", ".5", "1.5.0", "1_000", "0x10", "abc", "$1", "1\n", "\u0661"),
         *("+1", "-1", "-0", -1, "1e3", "1E-2", "NaN", "Infinity", "sNaN"),
-        *("1" * 13, "1.00000", 10**12, Decimal(10**12), Decimal("0.00001"), Decimal("NaN"), Decimal("-1")),
+        *("1" * 11, "1.00000", 10**10, Decimal(10**10), Decimal("0.00001"), Decimal("NaN"), Decimal("-1")),
     ],
     ids=repr,
 )
@@ -86,7 +86,7 @@ def test_the_refusal_of_a_currency_shows_the_form_and_not_what_was_sent() -> Non
     [
         *(("150", "USD", "150.00"), ("150.5", "USD", "150.50"), ("0.1000", "USD", "0.10"), ("0", "USD", "0.00")),
         *(("150", "JPY", "150"), ("150.00", "JPY", "150"), ("1.5", "KWD", "1.500"), ("0.0001", "CLF", "0.0001")),
-        ("999999999999.9999", "CLF", "999999999999.9999"),
+        ("9999999999.9999", "CLF", "9999999999.9999"),
     ],
 )
 def test_an_amount_is_shown_with_exactly_its_currencys_decimals(amount: str, currency: str, expected: str) -> None:

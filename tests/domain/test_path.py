@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goalline.domain.path import Direction, Node, Path, behind, transitions, tree
+from goalline.domain.path import Direction, Node, Path, behind, tree
 
 PATHS = [(("hello", "menu", "pay"), 3), (("hello", "menu"), 2), (("hello", "agent"), 1), (("menu", "pay"), 1)]
 SOME = st.lists(st.tuples(st.lists(st.sampled_from("abc"), max_size=6).map(tuple), st.integers(1, 5)), max_size=6)
@@ -75,15 +75,6 @@ def test_the_most_frequent_step_comes_first() -> None:
     assert list(top.children) == ["c", "a", "b"]
 
 
-def test_the_steps_before_each_step_are_counted() -> None:
-    assert transitions(PATHS) == {
-        "hello": {None: 6},
-        "menu": {"hello": 5, None: 1},
-        "pay": {"menu": 4},
-        "agent": {"hello": 1},
-    }
-
-
 def test_a_very_long_path_is_no_problem() -> None:
     path = tuple(str(number) for number in range(5_000))
     assert tree([(path, 1)], None, Direction.FORWARDS, 5_000).reached == 1
@@ -109,3 +100,32 @@ def test_whoever_came_to_a_node_went_on_or_ended_there(
     for node in nodes(top):
         if len(node.steps) - (root is not None) < depth:
             assert node.reached == node.dropped + sum(child.reached for child in node.children.values())
+
+
+def test_a_tree_with_room_for_few_nodes_tells_the_most_frequent_ones() -> None:
+    top = tree(PATHS, None, Direction.FORWARDS, 9, most=4)
+    assert shape(top) == (7, 0, {"hello": (6, 0, {"menu": (5, 2, {"pay": (3, 3, {})})})})
+    assert (top.untold, top.children["hello"].untold, top.children["hello"].children["menu"].untold) == (1, 1, 0)
+
+
+def test_what_lies_behind_the_depth_is_untold() -> None:
+    assert [node.untold for node in nodes(grown("hello", depth=1))] == [0, 3, 0]
+
+
+@given(
+    paths=SOME,
+    root=st.sampled_from([None, "a", "b"]),
+    direction=st.sampled_from(Direction),
+    depth=st.integers(1, 7),
+    most=st.integers(1, 30),
+)
+def test_a_smaller_tree_has_the_most_frequent_nodes_of_the_whole_one(
+    paths: list[tuple[Path, int]], root: str | None, direction: Direction, depth: int, most: int
+) -> None:
+    whole = nodes(tree(paths, root, direction, depth))
+    some = nodes(tree(paths, root, direction, depth, most))
+    assert len(some) == min(most, len(whole))
+    counted = {node.steps: (node.reached, node.dropped) for node in whole}
+    assert all(counted[node.steps] == (node.reached, node.dropped) for node in some)
+    left_out = counted.keys() - {node.steps for node in some}
+    assert all(counted[steps][0] <= min(node.reached for node in some) for steps in left_out)

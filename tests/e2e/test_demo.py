@@ -34,6 +34,15 @@ def test_the_demo_judges_every_sample_and_shows_the_rates(tmp_path: Path) -> Non
     assert "Success rate" in shown.stdout
 
 
+def test_the_demo_counts_the_cycles_that_the_sample_events_tell_of(tmp_path: Path) -> None:
+    shown = demo(tmp_path).stdout
+    track = shown.partition("\nTrack")[2]
+    found = re.search(r"^all +(\d+) +(\d+) +(\d+) % +(\S+) +(\S+) +(\S+)", track, re.MULTILINE)
+    assert found, shown
+    assert found.groups() == ("29", "18", "62", "98.00", "60.00", "01:33:30")
+    assert re.search(r"a verdict and a cycle, they agree in \d+ of 2\d \([6-9]\d %\)", track)
+
+
 def test_the_demo_says_that_its_model_is_no_llm(tmp_path: Path) -> None:
     assert f"Judging with {MODEL}: word matching, no LLM" in demo(tmp_path).stdout
 

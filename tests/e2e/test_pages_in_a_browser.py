@@ -4,7 +4,8 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 import uvicorn
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from goalline import pipeline
 from goalline.api.app import create_app
 from goalline.bootstrap import Services
+from goalline.domain.event import Event
 from goalline.domain.goal import GoalDraft, Kind
 from goalline.domain.key import Scope
 from goalline.domain.transcript import Delivery
@@ -26,6 +28,10 @@ from tests.api.world import ScriptedJudge, make_key
 
 SCRIPT = "<script>document.title = 'taken over'</script><img src=x onerror=\"document.title='taken over'\">"
 LONG = "conversation-" + "with-a-very-long-name-" * 8
+STEPS = [
+    {"key": "begin", "name": LONG, "initial": True},
+    {"key": "end", "name": "Done", "completion": True, "cost_savings": "1500.00", "time_saved": "00:03:00"},
+]
 Site = tuple[str, str]
 
 
@@ -57,7 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with database.transaction() as session:
         project = projects.create(session, "Sample project", "UTC", now)
         for name, kind in (("Appointment booked", Kind.PRIMARY), ("Reminder offered", Kind.SECONDARY)):
-            draft = GoalDraft(name=name, description=name, kind=kind)
+            draft = GoalDraft.model_validate({"name": name, "description": name, "kind": kind, "steps": STEPS})
             goals.create(session, project.id, draft, now - timedelta(days=60))
     for number, name in enumerate(["nasty", LONG, "third", "fourth"]):
         said = {"role": "user", "text": SCRIPT}, {"role": "agent", "text": "You are booked for Monday at ten. " + LONG}
@@ -65,10 +71,26 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         receipt = pipeline.receive(database, project, Delivery.model_validate(body), now)
         day = timedelta(days=1)
         pipeline.evaluate(database, judge, receipt.evaluation_id, utc_now, lease=day, give_up_after=day)
+    track_all(database, project.id, "third", now)
     key = make_key(database, project, Scope.READ)
     with served(parts) as address:
         yield address, key
     database.close()
+
+
+def track_all(database: Database, project_id: UUID, call: str, now: datetime) -> None:
+    """Report one completed cycle, a step too early, a task and a path, all under names that are hard to lay out."""
+    sent: list[dict[str, str]] = [
+        *({"type": "goal.step", "goal": "Appointment booked", "step": step} for step in ("begin", "end")),
+        {"type": "goal.step", "goal": "Reminder offered", "step": "end"},
+        {"type": "task.completed", "name": LONG},
+        *({"type": "step.executed", "name": name} for name in ("Greeting", SCRIPT)),
+    ]
+    events = {
+        place: Event.model_validate({"id": f"event-{place}", "conversation_id": call, "occurred_at": now, **event})
+        for place, event in enumerate(sent)
+    }
+    assert pipeline.track(database, project_id, events, now, len(events)).accepted == len(events)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +161,16 @@ def test_a_script_in_a_turn_is_shown_and_does_not_run(visit: Open) -> None:
     page = visit("/conversations/nasty")
     expect(page.get_by_text("<script>document.title")).to_be_visible()
     expect(page).to_have_title("Conversation nasty · Goalline")
+
+
+def test_what_events_tell_stands_beside_the_verdict(visit: Open) -> None:
+    page = visit("/conversations/third")
+    card = page.get_by_role("article", name="Appointment booked")
+    expect(card.get_by_text("Completed", exact=True)).to_be_visible()
+    expect(card.get_by_text("1,500.00 USD and 00:03:00 saved")).to_be_visible()
+    expect(page.get_by_role("article", name="Reminder offered")).to_contain_text("No cycle: the initial step")
+    expect(page.get_by_text("<script>document.title").last).to_be_visible()
+    expect(page).to_have_title("Conversation third · Goalline")
 
 
 @pytest.mark.parametrize("path", ["/", "/conversations/third", "/?agent=nobody"])

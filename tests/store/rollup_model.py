@@ -16,11 +16,12 @@ from goalline.domain.evaluation import Status
 from goalline.domain.goal import GoalEdit, GoalInForce, Kind, goals_in_force
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.verdict import Outcome, Verdict
-from goalline.store import conversations, evaluations, goals, rollups
+from goalline.store import conversations, evaluations, goals, histories, rollups
 from goalline.store.evaluations import Claim
 from goalline.store.goals import CurrentGoal
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation, VerdictRollup
 from goalline.store.tables import Verdict as VerdictRow
+from goalline.store.verdicts import store_verdicts
 from tests.domain.steps import FLIGHT_STEPS
 from tests.store.world import BEFORE, HOUR, LEASE, NOW, SECOND, World, delivery
 
@@ -103,9 +104,9 @@ class Lives(RuleBasedStateMachine):
         with self.world.database.transaction() as session:
             claim = evaluations.claim(session, queued[which % len(queued)], now, now + LEASE)
             assert claim is not None
-            row = conversations.get(session, self.world.project.id, claim.conversation_id)
-            histories = goals.histories(session, row.project_id, row.agent_id)
-            self.thinking.append((claim, goals_in_force(histories, row.agent_id, row.ended_at)))
+            row = conversations.to_judge(session, claim.conversation_id)
+            known = histories.histories(session, row.project_id, row.agent_id)
+            self.thinking.append((claim, goals_in_force(known, row.agent_id, row.ended_at)))
 
     @rule(which=PICK, outcomes=OUTCOMES)
     def come_to_a_judgement(self, which: int, outcomes: list[Outcome]) -> None:
@@ -119,7 +120,7 @@ class Lives(RuleBasedStateMachine):
         with self.world.database.transaction() as session:
             row = conversations.lock(session, claim.conversation_id)
             if row and evaluations.finish(session, claim, Status.SUCCEEDED, self.tick()):
-                evaluations.store_verdicts(session, row, claim, found)
+                store_verdicts(session, row, claim, found)
 
     @rule(which=PICK, first=OUTCOMES, second=OUTCOMES)
     def judge_twice(self, which: int, first: list[Outcome], second: list[Outcome]) -> None:

@@ -31,7 +31,7 @@ def found(
     after: Conversation | None = None,
     limit: int = 100,
 ) -> list[str]:
-    cursor = (after.ended_at, after.id) if after else None
+    cursor = (after.ended_at, after.id) if after and after.ended_at else None
     with world.database.reading() as session:
         rows = backlog.failed(session, world.project.id, reason=reason, since=since, after=cursor, limit=limit)
     return [row.conversation_id for row in rows]

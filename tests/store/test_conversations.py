@@ -15,10 +15,11 @@ from goalline.domain.goal import Kind
 from goalline.domain.refusal import NotFound
 from goalline.domain.transcript import Role, Turn, digest
 from goalline.domain.verdict import Outcome
-from goalline.store import conversations
-from goalline.store.conversations import ConversationFilter
+from goalline.store import conversations, listing
+from goalline.store.listing import ConversationFilter
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation
 from goalline.store.tables import Verdict as VerdictRow
+from goalline.store.verdicts import verdicts_of
 from tests.store.world import EFFORT, HOUR, MINUTE, NOW, World, a_project, at_once, delivery, verdict
 
 
@@ -31,7 +32,7 @@ def insert(world: World, **more: Any) -> UUID | None:
 
 def listed(world: World, limit: int = 100, **wanted: Any) -> list[str]:
     with world.database.reading() as session:
-        page = conversations.page(session, world.project.id, ConversationFilter(**wanted), limit=limit)
+        page = listing.page(session, world.project.id, ConversationFilter(**wanted), limit=limit)
         return [row.conversation_id for row in page]
 
 
@@ -135,9 +136,10 @@ def test_a_list_is_whole_newest_first_and_pages_stably_while_more_arrive(world: 
     after = None
     for number in range(5):
         with world.database.reading() as session:
-            part = conversations.page(session, world.project.id, ConversationFilter(), after=after, limit=3)
+            part = listing.page(session, world.project.id, ConversationFilter(), after=after, limit=3)
         world.conversation(f"new-{number}", at=NOW + MINUTE)
         pages += part
+        assert part[-1].ended_at
         after = (part[-1].ended_at, part[-1].id)
     assert {row.id for row in pages} == {row.id for row in made}
     assert len(pages) == len(made)
@@ -148,7 +150,7 @@ def test_a_list_is_whole_newest_first_and_pages_stably_while_more_arrive(world: 
 def test_a_list_does_not_load_transcripts(world: World) -> None:
     world.conversation()
     with world.database.reading() as session:
-        (row,) = conversations.page(session, world.project.id, ConversationFilter(), limit=1)
+        (row,) = listing.page(session, world.project.id, ConversationFilter(), limit=1)
         with pytest.raises(InvalidRequestError):
             _ = row.transcript
 
@@ -180,7 +182,7 @@ def test_a_stretch_of_time_is_read_from_the_index_in_the_order_of_the_list(world
 
         sa.event.listen(connection, "before_cursor_execute", keep)
         wanted = ConversationFilter(ended_from=NOW - HOUR, ended_before=NOW)
-        conversations.page(session, world.project.id, wanted, limit=10)
+        listing.page(session, world.project.id, wanted, limit=10)
     plan = "\n".join(plans)
     assert "ix_conversation_newest" in plan
     assert re.search(r"ended_at ?>(.|\n)*ended_at ?<", plan)
@@ -216,7 +218,7 @@ def test_the_primary_verdict_stands_first_under_the_name_its_goal_had(world: Wor
     row, other = world.conversation("call-1"), world.conversation("call-2")
     world.judge(world.claim(world.newest(row).id), [verdict(extra), verdict(primary)])
     with world.database.reading() as session:
-        found = conversations.verdicts_of(session, [row.id, other.id])
+        found = verdicts_of(session, [row.id, other.id])
     assert [(named.name, named.model) for named in found[row.id]] == [("Book", EFFORT.model), ("Ask", EFFORT.model)]
     assert found[other.id] == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from goalline.domain.evaluation import Effort, Reason, Status, Usage
 from goalline.domain.verdict import Outcome
-from goalline.store import evaluations
+from goalline.store import evaluations, recovery
 from goalline.store.evaluations import Claim
 from goalline.store.tables import Evaluation
 from goalline.store.tables import Verdict as VerdictRow
@@ -32,7 +32,7 @@ def finish(world: World, claim: Claim, effort: Effort | None = EFFORT) -> bool:
 
 def recover(world: World, after: timedelta) -> list[object]:
     with world.database.transaction() as session:
-        return list(evaluations.recover(session, NOW + after, 100))
+        return list(recovery.recover(session, NOW + after, 100))
 
 
 def test_a_queued_evaluation_is_claimed_once_among_sixteen_threads(world: World) -> None:

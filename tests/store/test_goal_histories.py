@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from goalline.domain.goal import GoalEdit, Kind, goals_in_force
 from goalline.domain.refusal import Conflict
-from goalline.store import goals
+from goalline.store import goals, histories
 from tests.domain.steps import FLIGHT_STEPS
 from tests.domain.timeline import AGENTS, TICK, TIMELINES, Act, Event, Timeline, telling_times
 from tests.store.world import NOW, World, draft
@@ -42,9 +42,9 @@ def check(world: World, timeline: Timeline) -> None:
         assert refused == event.refused, event
     for agent_id in AGENTS:
         with world.database.reading() as session:
-            histories = goals.histories(session, world.project.id, agent_id)
+            known = histories.histories(session, world.project.id, agent_id)
         for at in telling_times(timeline):
-            found = goals_in_force(histories, agent_id, at)
+            found = goals_in_force(known, agent_id, at)
             # Goals made in one moment have no order but that of their ids.
             assert sorted((goal.kind, ids.index(goal.goal_id), goal.revision, goal.name) for goal in found) == sorted(
                 (kind, number, revision, name) for number, revision, name, kind in timeline.in_force(agent_id, at)
@@ -72,7 +72,7 @@ def test_two_servers_whose_clocks_differ_never_make_two_primary_goals_of_one_mom
     # Its clock is a little behind, but this happens after the other.
     world.goal("Second", at=NOW - TICK)
     with world.database.reading() as session:
-        histories = goals.histories(session, world.project.id, "ann")
+        known = histories.histories(session, world.project.id, "ann")
     for at in (NOW - TICK, NOW - TICK / 2, NOW, NOW + TICK):
-        found = goals_in_force(histories, "ann", at)
+        found = goals_in_force(known, "ann", at)
         assert [goal.kind for goal in found].count(Kind.PRIMARY) == 1, at

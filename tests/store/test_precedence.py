@@ -3,9 +3,10 @@
 from datetime import UTC, date, datetime, timedelta
 
 from goalline.domain.goal import GoalEdit, Kind
-from goalline.store import goals, reports
+from goalline.store import goals
 from goalline.store.goals import CurrentGoal
-from goalline.store.reports import RateFilter, Tally
+from goalline.store.reports import rates as reports
+from goalline.store.reports.rates import RateFilter, Tally
 from tests.domain.steps import FLIGHT_STEPS
 from tests.store.world import BEFORE, World, a_project
 

@@ -1,15 +1,20 @@
 """Projects and keys: found by the whole key, and by nothing less, until revoked or expired."""
 
+import threading
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from goalline import pipeline
+from goalline.domain.event import Event
 from goalline.domain.goal import GoalEdit
 from goalline.domain.key import Scope, prefix_of
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.store import conversations, goals, projects, rollups
 from goalline.store.tables import ApiKey, Conversation, Project
+from goalline.store.track import rollups as track_rollups
 from tests.domain.steps import FLIGHT_STEPS, STEPS, begin, complete
 from tests.store.world import HOUR, NOW, SECOND, World, a_project, at_once
 
@@ -155,6 +160,39 @@ def test_a_project_that_moves_to_another_time_zone_has_its_days_counted_anew(wor
         "late": late.date(),
         "early": early.date(),
     }
+    assert world.differences() == []
+
+
+def test_a_conversation_that_is_deleted_while_its_project_moves_is_taken_off_the_day_it_counts_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = {"id": "e", "type": "task.completed", "name": "x", "conversation_id": "call-1"}
+    event = Event.model_validate(sent | {"occurred_at": NOW.replace(hour=23, minute=30) - 24 * HOUR})
+    pipeline.track(world.database, world.project.id, {0: event}, NOW, 10)
+    counting, moved = threading.Event(), threading.Event()
+    count = track_rollups.count
+
+    def wait_and_count(*arguments: Any) -> None:
+        counting.set()
+        # Whoever deletes is not overtaken, and waits in vain.
+        moved.wait(0.5)
+        count(*arguments)
+
+    def delete() -> None:
+        with world.database.transaction() as session:
+            conversations.remove(session, world.project.id, "call-1")
+
+    def move() -> None:
+        assert counting.wait(60)
+        monkeypatch.undo()
+        with world.database.transaction() as session:
+            projects.move(session, world.project, "America/New_York")
+            conversations.redate(session, world.project.id, "America/New_York")
+            rollups.rebuild(session)
+        moved.set()
+
+    monkeypatch.setattr(track_rollups, "count", wait_and_count)
+    at_once(delete, move)
     assert world.differences() == []
 
 

@@ -4,13 +4,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from goalline.domain.evaluation import MOST_INTERRUPTIONS, Reason, Status
-from goalline.store import evaluations
+from goalline.store import evaluations, recovery
 from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World, at_once
 
 
 def recover(world: World, after: timedelta, limit: int = 100) -> list[UUID]:
     with world.database.transaction() as session:
-        return evaluations.recover(session, NOW + after, limit)
+        return recovery.recover(session, NOW + after, limit)
 
 
 def test_a_queued_evaluation_that_nobody_takes_rings_again_ever_less_often(world: World) -> None:
@@ -88,7 +88,7 @@ def test_a_sweeper_does_not_wait_for_rows_that_another_one_holds(postgres_world:
     world = postgres_world
     evaluation = world.newest(world.conversation())
     with world.database.transaction() as session:
-        assert evaluations.recover(session, NOW + MINUTE, 100) == [evaluation.id]
+        assert recovery.recover(session, NOW + MINUTE, 100) == [evaluation.id]
         assert at_once(lambda: recover(world, MINUTE), seconds=10) == [[]]
 
 
@@ -101,5 +101,5 @@ def test_after_the_bell_lost_its_memory_everything_due_rings_at_once(world: Worl
         claim = evaluations.claim(session, waiting.id, NOW, NOW + LEASE)
         assert claim is not None
         evaluations.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, EFFORT)
-        evaluations.forget_bells(session, NOW + SECOND)
+        recovery.forget_bells(session, NOW + SECOND)
     assert recover(world, SECOND) == [fresh.id]

@@ -10,9 +10,10 @@ from goalline.domain.calendar import Interval
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.rates import Counts
 from goalline.domain.verdict import Outcome
-from goalline.store import conversations, goals, reports
+from goalline.store import conversations, goals
 from goalline.store.goals import CurrentGoal
-from goalline.store.reports import RateFilter, Tally
+from goalline.store.reports import rates as reports
+from goalline.store.reports.rates import RateFilter, Tally
 from goalline.store.tables import Conversation
 from tests.store.world import EFFORT, HOUR, NOW, World, a_project, verdict
 

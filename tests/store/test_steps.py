@@ -11,7 +11,7 @@ from sqlmodel import Session
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.refusal import Invalid, NotFound
 from goalline.domain.step import Step, StepContent
-from goalline.store import goals, steps
+from goalline.store import goals, histories, steps
 from goalline.store.goals import CurrentGoal
 from goalline.store.tables import GoalRevision, table
 from tests.domain.steps import FLIGHT, FLIGHT_STEPS, GOOD_STEPS, STEPS, begin, complete
@@ -148,7 +148,7 @@ def test_a_conversation_is_tracked_by_the_steps_of_its_time(world: World) -> Non
     goal = world.goal(steps=FLIGHT_STEPS)
     later = edited(world, goal, steps=[begin(), complete()])
     with world.database.reading() as session:
-        (found,) = goals.histories(session, world.project.id, "ann")
+        (found,) = histories.histories(session, world.project.id, "ann")
     before, after = found.wording_at(NOW - HOUR), found.wording_at(NOW)
     assert before is not None
     assert after is not None

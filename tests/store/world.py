@@ -25,6 +25,7 @@ from goalline.store.evaluations import Claim
 from goalline.store.goals import CurrentGoal
 from goalline.store.rollups import ConversationPlace
 from goalline.store.tables import Conversation, Evaluation, Project, Row, table
+from goalline.store.verdicts import store_verdicts
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=30)
@@ -118,7 +119,7 @@ class World:
             assert row is not None
             if not evaluations.finish(session, claim, Status.SUCCEEDED, at, effort=replace(EFFORT, model=model)):
                 return False
-            evaluations.store_verdicts(session, row, claim, verdicts)
+            store_verdicts(session, row, claim, verdicts)
             return True
 
     def evaluation(self, evaluation_id: UUID) -> Evaluation:

@@ -9,8 +9,16 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goalline import __version__
-from goalline.api import bodies, goals, pages, probes, problems, reports, steps
+from goalline.api import bodies, events, pages, probes, problems
+from goalline.api.contacts import routes as contacts
 from goalline.api.conversations import routes as conversations
+from goalline.api.goals import packages, steps
+from goalline.api.goals import routes as goals
+from goalline.api.reports import agreement as agreement_reports
+from goalline.api.reports import paths as path_reports
+from goalline.api.reports import process as process_reports
+from goalline.api.reports import rates as rate_reports
+from goalline.api.reports import tasks as task_reports
 from goalline.bootstrap import Services
 from goalline.worker import Bell
 
@@ -59,8 +67,20 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
     )
     app.state.services, app.state.bell = parts, bell
     problems.install(app)
-    bodies.install(app, parts.settings.max_body_bytes)
-    for router in (conversations.router, goals.router, steps.router, reports.router):
+    bodies.install(app, parts.settings.max_body_bytes, {events.PATH: events.MOST_BYTES})
+    for router in (
+        conversations.router,
+        contacts.router,
+        events.router,
+        goals.router,
+        steps.router,
+        packages.router,
+        rate_reports.router,
+        process_reports.router,
+        task_reports.router,
+        path_reports.router,
+        agreement_reports.router,
+    ):
         app.include_router(router, responses=problems.documented(401, 403, 422, 500, 503))
     app.include_router(probes.router)
     pages.install(app)

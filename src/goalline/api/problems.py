@@ -1,5 +1,6 @@
 """Every refusal as `application/problem+json` (RFC 9457): what was wrong, where, and what to do."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ _log = log(__name__)
 _STATUS = {NotFound: 404, Conflict: 409, Invalid: 422}
 _RETRY_AFTER_SECONDS = "5"
 _MOST_ERRORS = 50
+_MOST_NAMED = 5
 _LONGEST_FIELD = 200
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -41,6 +43,7 @@ _SENTENCES = {
     "string_unicode": "must not contain lone surrogates; remove them",
     "string_too_short": "must have at least {min_length:,} characters",
     "string_too_long": "must have at most {max_length:,} characters",
+    "too_long": "must have at most {max_length:,} items",
     "bool_type": _TRUTH,
     "bool_parsing": _TRUTH,
     "int_type": _NUMBER,
@@ -130,6 +133,14 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
     errors = [FieldProblem(field=_field(item["loc"]), detail=_sentence(item)) for item in faults[:_MOST_ERRORS]]
     more = f"; and {len(faults) - 1:,} more; see errors" if len(faults) > 1 else ""
     return problem(422, f"the request is not valid: {errors[0].field}: {errors[0].detail}{more}", errors)
+
+
+def summary(faults: Sequence[Any]) -> str:
+    """Say in one line what is wrong with a part of a request, by the faults that Pydantic found."""
+    # Like a body of its own, so that its fields are named and nothing before them.
+    named = [(_field(("body", *item["loc"])) if item["loc"] else "", _sentence(item)) for item in faults[:_MOST_NAMED]]
+    more = f"; and {len(faults) - _MOST_NAMED:,} more" if len(faults) > _MOST_NAMED else ""
+    return "; ".join(f"{field}: {sentence}" if field else sentence for field, sentence in named) + more
 
 
 def _unreadable(reason: str) -> JSONResponse:

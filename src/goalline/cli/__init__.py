@@ -17,6 +17,7 @@ _COMMANDS = {
     "judge": ("judging:judge", "Judge a labelled file; print accuracy, kappa and the confusion matrix."),
     "keys": ("keys:app", "API keys: create, list, revoke."),
     "projects": ("projects:app", "Projects (tenants): create, list, edit."),
+    "goals": ("goals:app", "Goals: list, export, import into another project."),
     "evaluations": ("evaluations:app", "Evaluations that failed: list, retry."),
     "rollups": ("rollups:app", "The counts behind the rates: verify, rebuild."),
 }

@@ -1,4 +1,4 @@
-"""goalline demo: sample calls come in over HTTP, are judged, and turn into success rates."""
+"""goalline demo: sample calls and their events come in over HTTP, are judged and counted, and turn into rates."""
 
 import json
 import shlex
@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
@@ -16,17 +16,16 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import typer
-from pydantic import TypeAdapter
 from rich.markup import escape
 from rich.progress import Progress
 
 from goalline.bootstrap import has_model, with_model
+from goalline.cli import demo_samples
 from goalline.cli.console import err, fail, load_settings, out
-from goalline.cli.demo_report import show_conversations, show_rates, status
+from goalline.cli.demo_report import show_conversations, show_rates, show_track, status
 from goalline.cli.opening import opened
 from goalline.cli.serve import application
 from goalline.cli.signals import ended_by_signals
-from goalline.domain.goal import GoalDraft
 from goalline.domain.key import Scope
 from goalline.resources import folder
 from goalline.settings import Settings
@@ -104,6 +103,11 @@ class _Client:
             cause = getattr(error, "reason", error)
             fail(f"{path}: the demo's own server at {self._address} does not answer ({type(cause).__name__})")
 
+    def report(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Send events in one batch; each of them must be welcome."""
+        for rejected in self.call("/v1/events", {"events": events})["rejected"]:
+            fail(f"/v1/events: {events[rejected['index']]['id']}: {rejected['detail']}")
+
     def conversations(self) -> list[dict[str, Any]]:
         """Return all conversations, newest first."""
         found: list[dict[str, Any]] = []
@@ -118,26 +122,13 @@ class _Client:
 
 def _seed(settings: Settings) -> str:
     # The goals are written straight into the database, as of two weeks ago: over HTTP they would apply to
-    # conversations that end from now on, and there would be no history to show.
-    drafts = TypeAdapter(list[GoalDraft]).validate_json((folder("fixtures") / "demo/goals.json").read_bytes())
+    # conversations that end, and to events that happen, from now on, and there would be no history to show.
     with opened(settings) as database, database.transaction() as session:
         project = projects.first(session, settings.time_zone, settings.currency, utc_now())
         key = projects.create_key(session, project.id, "demo", Scope.ADMIN, utc_now())
-        for draft in drafts:
+        for draft in demo_samples.goals():
             goals.create(session, project.id, draft, utc_now() - _GOALS_AGE)
     return key
-
-
-def _samples(now: datetime) -> list[dict[str, Any]]:
-    samples = []
-    for line in (folder("fixtures") / "demo/conversations.jsonl").read_text(encoding="utf-8").splitlines():
-        sample = json.loads(line)
-        ended_at = now - timedelta(minutes=sample.pop("ended_minutes_ago"))
-        sample["started_at"] = (ended_at - timedelta(seconds=sample.pop("duration_seconds"))).isoformat()
-        sample["ended_at"] = ended_at.isoformat()
-        del sample["expected"]
-        samples.append(sample)
-    return samples
 
 
 @contextmanager
@@ -162,14 +153,18 @@ def _serving(settings: Settings, port: int) -> Iterator[str]:
 
 
 def _run(client: _Client, patience: float, time_zone: str, *, dashboard: bool) -> int:
-    samples = _samples(datetime.now(UTC))
+    now = datetime.now(UTC)
+    samples, events = demo_samples.conversations(now), demo_samples.events(now)
     deadline = time.monotonic() + patience
     with Progress(console=err) as progress:
         sent = progress.add_task("sent", total=len(samples))
         judged = progress.add_task("judged", total=len(samples))
+        # As in life: some events are here before the webhook, some come late, and some come twice.
+        client.report(events[demo_samples.BEFORE])
         for sample in samples:
             client.call("/v1/conversations", sample)
             progress.advance(sent)
+        client.report(events[demo_samples.AFTER])
         rows = client.conversations()
         while (ended := sum(status(row) in _TERMINAL for row in rows)) < len(samples):
             progress.update(judged, completed=ended)
@@ -180,6 +175,7 @@ def _run(client: _Client, patience: float, time_zone: str, *, dashboard: bool) -
         progress.update(judged, completed=ended)
     show_conversations(rows, time_zone, dashboard=dashboard)
     show_rates(client.call("/v1/reports/goals")["goals"], client.call("/v1/reports/success-rate"), rows)
+    show_track(client.call("/v1/reports/process"), client.call("/v1/reports/agreement")["goals"])
     statuses = Counter(status(row) for row in rows)
     out.print(", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
     return len(rows) - statuses["succeeded"] - statuses["skipped"]

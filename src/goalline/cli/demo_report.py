@@ -1,4 +1,4 @@
-"""What goalline demo prints: the latest conversations, the rate of each goal, and the success rate."""
+"""What goalline demo prints: the latest conversations, the rate of each goal, the success rate, and the track."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -72,6 +72,30 @@ def show_rates(goals: Sequence[Row], total: Row, rows: Sequence[Row]) -> None:
     out.print(f"\n[bold]{summary(total, rows)}[/]", highlight=False)
 
 
+def show_track(report: Row, agreement: Sequence[Row]) -> None:
+    """Print how many cycles of each tracked goal were started and completed, without the judge, and what they saved.
+
+    Args:
+        report: the cycles of all goals, as the API reports them.
+        agreement: how verdicts and cycles of each goal agree, as the API reports it.
+    """
+    shown = table(
+        folding("goal"),
+        *(figures(name) for name in ("started", "completed", "rate", "saved", "earned", "time saved")),
+        title=f"\nTrack: cycles, and what they saved and earned in {report['currency']}",
+    )
+    for line in report["goals"]:
+        shown.add_row(escape(line["goal"]["name"]), *_track_figures(line))
+    shown.add_section()
+    shown.add_row("[bold]all[/]", *_track_figures(report))
+    out.print(shown)
+    out.print("[dim]counted from events, without the judge[/]")
+    compared, agreeing = (sum(line[name] for line in agreement) for name in ("compared", "agreeing"))
+    if compared:
+        share = f"{agreeing:,} of {compared:,} ({percent(agreeing / compared)})"
+        out.print(f"\n[bold]Where there are a verdict and a cycle, they agree in {share}[/]", highlight=False)
+
+
 def summary(total: Row, rows: Sequence[Row]) -> str:
     """Return the success rate in one line, with its interval, its coverage, and why the others have no verdict."""
     if total["success_rate"] is None:
@@ -98,6 +122,12 @@ def _figures(line: Row) -> list[str]:
         "" if rate is None else percent(rate),
         "" if line["interval"] is None else interval(line["interval"]),
     ]
+
+
+def _track_figures(line: Row) -> list[str]:
+    rate = line["completion_rate"]
+    counts = (f"{line[name]:,}" for name in ("started", "completed"))
+    return [*counts, "" if rate is None else percent(rate), line["cost_savings"], line["revenue"], line["time_saved"]]
 
 
 def _primary(row: Row) -> Row | None:

@@ -1,12 +1,19 @@
 """Days and longer stretches of days as a project's time zone sees them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator
+
+
+class _Addable(Protocol):
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+T = TypeVar("T", bound=_Addable)
 
 
 class Interval(StrEnum):
@@ -62,3 +69,19 @@ def interval_starts(first: date, last: date, interval: Interval) -> Iterator[dat
         yield start
         # 32 days on from a first of the month lies in the next month, whatever its length.
         start = interval_start(start + timedelta(days={"day": 1, "week": 7, "month": 32}[interval]), interval)
+
+
+def summed(days: Mapping[date, T], interval: Interval, first: date, last: date, nothing: T) -> list[tuple[date, T]]:
+    """Sum what there is of each day by interval, from the one of `first` to the one of `last`, empty ones included.
+
+    Args:
+        days: what there is of each day, all of them between `first` and `last`.
+        interval: what to sum by.
+        first: a day of the first interval.
+        last: a day of the last interval.
+        nothing: what an empty interval has.
+    """
+    sums = dict.fromkeys(interval_starts(first, last, interval), nothing)
+    for day, value in days.items():
+        sums[interval_start(day, interval)] += value
+    return list(sums.items())

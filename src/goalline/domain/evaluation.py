@@ -27,6 +27,8 @@ class Reason(StrEnum):
 
     EMPTY_TRANSCRIPT = "empty_transcript"
     NO_GOAL_IN_FORCE = "no_goal_in_force"
+    CONTACT_DEACTIVATED = "contact_deactivated"
+    ERASED = "erased"
     UNGROUNDED = "ungrounded"
     INVALID_ANSWER = "invalid_answer"
     REFUSED = "refused"
@@ -50,6 +52,9 @@ class Reason(StrEnum):
 _EXPLANATIONS = {
     Reason.EMPTY_TRANSCRIPT: "Nobody said anything in this conversation, so there was nothing to judge.",
     Reason.NO_GOAL_IN_FORCE: "No judged goal was active for this agent when the conversation ended.",
+    Reason.CONTACT_DEACTIVATED: "The contact of this conversation is deactivated, so its words were not stored and not"
+    " judged.",
+    Reason.ERASED: "The words of this conversation were erased before it was judged.",
     Reason.UNGROUNDED: "The model kept quoting words that do not stand in the transcript. Judge again, or use a"
     " stronger model.",
     Reason.INVALID_ANSWER: "The model kept answering in a form that is not the expected one. Check that it supports"

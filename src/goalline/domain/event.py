@@ -27,7 +27,8 @@ _NEEDED = {
 class Event(BaseModel):
     """One reported fact, known by its `id`: sent again, it changes nothing.
 
-    A `goal.step` names its goal, by id or by name, and the step's key. The other two carry a `name`.
+    A `goal.step` names its goal, by id or by name, and the step's key. The other two carry a `name`, for which a
+    `step.executed` may say `step`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,12 +43,20 @@ class Event(BaseModel):
     name: Line | None = None
     occurred_at: Time
 
+    @property
+    def label(self) -> str:
+        """What a task or an analytics step is called."""
+        return self.name or self.step or ""
+
     @model_validator(mode="after")
     def _names_what_happened(self) -> Self:
+        expected = _NEEDED[self.type]
+        if self.type is EventType.STEP_EXECUTED and self.name is None and self.step is not None:
+            expected = ("step",)
         for field in ("goal", "step", "name"):
-            needed, given = field in _NEEDED[self.type], getattr(self, field) is not None
+            needed, given = field in expected, getattr(self, field) is not None
             if needed and not given:
                 raise ValueError(f"{self.type} needs {field}")
             if given and not needed:
-                raise ValueError(f"{self.type} has no {field}; leave it out")
+                raise ValueError(f"{self.type} has no {field} beside {' and '.join(expected)}; leave it out")
         return self

@@ -23,7 +23,7 @@ _CODES = {
     4: "CLF UYW",
 }
 _DECIMALS = {code: decimals for decimals, codes in _CODES.items() for code in codes.split()}
-_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,4})?")
+_AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,4})?")
 
 
 def _known(code: str) -> str:
@@ -42,14 +42,14 @@ def _exact(value: object) -> Decimal:
     text = format(value, "f") if isinstance(value, Decimal) else str(value) if _is_whole(value) else value
     if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
         raise ValueError(
-            'send the amount as a string such as "150.00": digits, at most 12 before and 4 behind the point, no sign'
+            'send the amount as a string such as "150.00": digits, at most 10 before and 4 behind the point, no sign'
         )
     return Decimal(text)
 
 
 def _is_whole(value: object) -> bool:
     # Python refuses to write out very long integers. True and False are integers too, and are no amounts as text.
-    return isinstance(value, int) and 0 <= value < 10**12
+    return isinstance(value, int) and 0 <= value < 10**10
 
 
 Amount = Annotated[
@@ -60,7 +60,7 @@ Amount = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": f"^{_AMOUNT.pattern}$"},
-                {"type": "integer", "minimum": 0, "maximum": 10**12 - 1},
+                {"type": "integer", "minimum": 0, "maximum": 10**10 - 1},
             ],
             "examples": ["150.00"],
         },

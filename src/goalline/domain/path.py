@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from heapq import heappop, heappush
 
 Path = tuple[str, ...]
 
@@ -27,6 +28,11 @@ class Node:
     dropped: int = 0
     children: dict[str, "Node"] = field(default_factory=dict)
 
+    @property
+    def untold(self) -> int:
+        """How many went on to steps that are not in the tree: it is cut off there, or has room for no more."""
+        return self.reached - self.dropped - sum(child.reached for child in self.children.values())
+
     def share_of(self, whole: "Node") -> float | None:
         """Return which share of the conversations of another node came to this one; None where nobody did."""
         return self.reached / whole.reached if whole.reached else None
@@ -44,26 +50,38 @@ def walk(path: Path, root: str | None, direction: Direction) -> Path | None:
     return steps[steps.index(root) :] if root in steps else None
 
 
-def tree(paths: Iterable[tuple[Path, int]], root: str | None, direction: Direction, depth: int) -> Node:
+def tree(
+    paths: Iterable[tuple[Path, int]], root: str | None, direction: Direction, depth: int, most: int | None = None
+) -> Node:
     """Return the tree of paths, each given with how many conversations took it.
 
     Each conversation counts once in each node that it came to. Behind `depth` steps nothing more is told; the most
-    frequent step stands first among its siblings, and alphabetical order decides between equals.
+    frequent step stands first among its siblings, and alphabetical order decides between equals. With `most`, the tree
+    has no more than so many nodes, its top included: those that the most conversations came to, and of equals those
+    nearest to the top.
     """
     top = Node((root,) if root is not None else ())
-    for path, number in paths:
-        walked = walk(path, root, direction)
-        if walked is None:
-            continue
-        node = top
-        node.reached += number
-        rest = walked if root is None else walked[1:]
-        for step in rest[:depth]:
-            node = node.children.setdefault(step, Node((*node.steps, step)))
-            node.reached += number
-        if len(rest) <= depth:
-            node.dropped += number
-    _arrange(top)
+    came = [(walked, number) for path, number in paths if (walked := walk(path, root, direction)) is not None]
+    top.reached = sum(number for _, number in came)
+    # A node is expanded when it is taken out, and no child is more frequent than its parent: so however early this
+    # ends, the tree is whole, and it costs no more than what is told of it. Without recursion, as paths may be longer
+    # than Python's stack is deep.
+    waiting = [(-top.reached, 0, top.steps, top, came)]
+    told: dict[Path, Node] = {}
+    while waiting and (most is None or len(told) < most):
+        _, level, steps, node, came = heappop(waiting)
+        told[steps] = node
+        if level:
+            told[steps[:-1]].children[steps[-1]] = node
+        onwards: dict[str, list[tuple[Path, int]]] = defaultdict(list)
+        for walked, number in came:
+            if len(walked) == len(steps):
+                node.dropped += number
+            elif level < depth:
+                onwards[walked[len(steps)]].append((walked, number))
+        for step, gone in onwards.items():
+            child = Node((*steps, step), sum(number for _, number in gone))
+            heappush(waiting, (-child.reached, level + 1, child.steps, child, gone))
     return top
 
 
@@ -71,21 +89,3 @@ def behind(path: Path, steps: Path, root: str | None, direction: Direction) -> b
     """Tell whether a conversation that took `path` came to the node to which `steps` lead from the tree's root."""
     walked = walk(path, root, direction)
     return walked is not None and walked[: len(steps)] == steps
-
-
-def transitions(paths: Iterable[tuple[Path, int]]) -> dict[str, dict[str | None, int]]:
-    """Count, for each step, the steps passed right before it (None where a conversation began with it)."""
-    found: dict[str, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))
-    for path, number in paths:
-        for previous, step in zip((None, *path), path, strict=False):
-            found[step][previous] += number
-    return {step: dict(previous) for step, previous in found.items()}
-
-
-def _arrange(top: Node) -> None:
-    # Without recursion: a path may be longer than Python's stack is deep.
-    waiting = [top]
-    while waiting:
-        node = waiting.pop()
-        node.children = dict(sorted(node.children.items(), key=lambda item: (-item[1].reached, item[0])))
-        waiting.extend(node.children.values())

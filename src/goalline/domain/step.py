@@ -173,7 +173,10 @@ def with_step(steps: Sequence[Step], key: str, content: StepContent, most: int) 
         Invalid: they would break a rule; the message says which.
     """
     if not steps:
-        raise Invalid("this goal has no steps yet, and one alone is not enough; send its first ones together", "steps")
+        raise Invalid(
+            "this goal has no steps yet, and one alone is not enough; send its first ones together",
+            "steps",
+        )
     others = [step for step in steps if step.key != key]
     replaced = next((step for step in steps if step.key == key), None)
     order = content.order or (replaced.order if replaced else min(steps[-1].order + 1, _LAST_ORDER))

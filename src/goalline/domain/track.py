@@ -120,8 +120,9 @@ def tallies(tracked: Track, agent_id: str, time_zone: str) -> dict[Place, Tally]
     found: dict[Place, Tally] = {}
 
     def count(at: datetime, measure: Measure, goal_id: UUID | None, key: str, savings: Savings = _NOTHING) -> None:
-        place = Place(local_day(at, time_zone), agent_id, measure, goal_id, key)
-        found[place] = found.get(place, Tally()) + Tally(1, savings)
+        place, one = Place(local_day(at, time_zone), agent_id, measure, goal_id, key), Tally(1, savings)
+        there = found.get(place)
+        found[place] = there + one if there else one
 
     for goal_id, cycle in tracked.cycles:
         count(cycle.started_at, Measure.CYCLE, goal_id, cycle.state, cycle.savings)
@@ -139,10 +140,31 @@ def tallies(tracked: Track, agent_id: str, time_zone: str) -> dict[Place, Tally]
 
 def changes(before: dict[Place, Tally], after: dict[Place, Tally]) -> dict[Place, Tally]:
     """Return what has to be added to the counts so that they hold `after` in place of `before`."""
-    differences = {
-        place: after.get(place, Tally()) + -before.get(place, Tally()) for place in before.keys() | after.keys()
+    none = Tally()
+    return {
+        place: now + -was
+        for place in before.keys() | after.keys()
+        if (now := after.get(place, none)) != (was := before.get(place, none))
     }
-    return {place: change for place, change in differences.items() if change != Tally()}
+
+
+def differing(before: Track, after: Track) -> tuple[Track, Track]:
+    """Return two tracks of a conversation without what both have and what is counted nowhere.
+
+    What is left of them has the same `changes` as they have, and is short where one has little more than the other.
+    """
+    old, new = ({(goal_id, cycle.number): cycle for goal_id, cycle in one.cycles} for one in (before, after))
+    same_path = before.steps == after.steps
+
+    def rest(one: Track, other: Track, elsewhere: dict[tuple[UUID, int], Cycle]) -> Track:
+        known = set(other.tasks)
+        return Track(
+            tuple(pair for pair in one.cycles if elsewhere.get((pair[0], pair[1].number)) != pair[1]),
+            tasks=tuple(task for task in one.tasks if task not in known),
+            steps=() if same_path else one.steps,
+        )
+
+    return rest(before, after, new), rest(after, before, old)
 
 
 def path_digest(path: Path) -> str:

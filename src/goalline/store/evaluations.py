@@ -9,19 +9,12 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, String, and_, bindparam, case, func, insert, null, or_, update
 from sqlmodel import Session, col, select
 
-from goalline.domain.evaluation import MOST_INTERRUPTIONS, Effort, Reason, Status, Usage, ring_again_delay
-from goalline.domain.rates import Counts
-from goalline.domain.verdict import Verdict
-from goalline.store import conversations, goals, rollups
-from goalline.store.conversations import Locked
+from goalline.domain.evaluation import Effort, Reason, Status, Usage
 from goalline.store.database import run
-from goalline.store.rollups import VerdictPlace
 from goalline.store.tables import Conversation, Evaluation, table
-from goalline.store.tables import Verdict as VerdictRow
 
 _evaluation = table(Evaluation)
 _ENQUEUE = insert(_evaluation)
-_INSERT_VERDICTS = insert(table(VerdictRow))
 _CLAIM = (
     update(_evaluation)
     .where(
@@ -98,22 +91,6 @@ _FINISH = _OWNED.values(
     **_SPENT,
 ).returning(_evaluation.c.id)
 
-_END_INTERRUPTED = (
-    update(_evaluation)
-    .where(_evaluation.c.id == bindparam("evaluation_id"))
-    .values(
-        status=Status.FAILED,
-        reason=Reason.INTERRUPTED,
-        finished_at=bindparam("now"),
-        interruptions=_evaluation.c.interruptions + 1,
-    )
-)
-_QUEUE_AGAIN = (
-    update(_evaluation)
-    .where(_evaluation.c.id == bindparam("evaluation_id"))
-    .values(status=Status.QUEUED, interruptions=bindparam("lost_leases"), ring_at=bindparam("ring_again_at"))
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -132,23 +109,19 @@ def enqueue(session: Session, conversation_id: UUID, number: int, now: datetime,
     Whoever commits this rings the bell; should nobody have heard it by `ring_again_at`, the sweep rings again. The
     conversation is either new in this transaction or locked by it.
     """
-    row: dict[str, Any] = {
-        "id": uuid4(),
-        "conversation_id": conversation_id,
-        "number": number,
-        "status": Status.QUEUED,
-        "created_at": now,
-        "tried_since": now,
-        "due_at": now,
-        "ring_at": ring_again_at,
-        "attempts": 0,
-        "interruptions": 0,
-        "calls": 0,
-    }
+    row = _new(conversation_id, number, now) | {"ring_at": ring_again_at}
     run(session, _ENQUEUE, row)
     if number > 1:
         conversation = table(Conversation)
         session.execute(update(conversation).where(conversation.c.id == conversation_id).values(evaluations=number))
+    evaluation_id: UUID = row["id"]
+    return evaluation_id
+
+
+def skip(session: Session, conversation_id: UUID, reason: Reason, now: datetime) -> UUID:
+    """Store the only evaluation that a conversation will have, skipped before anybody could claim it; return its id."""
+    row = _new(conversation_id, 1, now) | {"status": Status.SKIPPED, "reason": reason, "finished_at": now}
+    run(session, _ENQUEUE, row)
     evaluation_id: UUID = row["id"]
     return evaluation_id
 
@@ -235,95 +208,20 @@ def finish(
     return run(session, _FINISH, values | _fence(held) | _spent(effort)).first() is not None
 
 
-def store_verdicts(session: Session, row: Locked, held: Claim, verdicts: Sequence[Verdict]) -> None:
-    """Store the verdicts of an evaluation of a locked conversation, and count them in place of older ones.
-
-    Where a newer evaluation has succeeded first, its verdicts go on counting and these are stored beside them.
-    Verdicts for goals that were deleted meanwhile are dropped.
-    """
-    counted = row.evaluations == held.number or _newest_success(session, row.id) == held.number
-    judged = {verdict.goal_id for verdict in verdicts}
-    # Goals are locked before verdicts and rollups, by everybody: see goals.remove.
-    older = conversations.counted_goals(session, row) if held.number > 1 else set()
-    existing = goals.lock_existing(session, sorted(judged | older))
-    changes = conversations.uncount(session, row) if counted and older else []
-    kept = [verdict for verdict in verdicts if verdict.goal_id in existing]
-    if kept:
-        session.connection().execute(
-            _INSERT_VERDICTS,
-            [
-                {
-                    "id": uuid4(),
-                    "conversation_id": row.id,
-                    "evaluation_id": held.evaluation_id,
-                    "goal_id": verdict.goal_id,
-                    "revision": verdict.revision,
-                    "kind": verdict.kind,
-                    "outcome": verdict.outcome,
-                    "rationale": verdict.rationale,
-                    "evidence": [item.model_dump() for item in verdict.evidence],
-                    "counted": counted,
-                }
-                for verdict in kept
-            ],
-        )
-    if counted:
-        for verdict in kept:
-            place = VerdictPlace(row.project_id, row.day, row.agent_id, verdict.goal_id, verdict.revision, verdict.kind)
-            changes.append((place, Counts.of(verdict.outcome)))
-    rollups.count_verdicts(session, changes)
-
-
-def forget_bells(session: Session, now: datetime) -> None:
-    """Make every queued evaluation that is due ring in the next sweep, for a broker that lost its memory."""
-    session.execute(
-        update(_evaluation)
-        .where(_evaluation.c.status == Status.QUEUED, _evaluation.c.due_at <= now, _evaluation.c.ring_at > now)
-        .values(ring_at=now)
-    )
-
-
-def recover(session: Session, now: datetime, limit: int) -> list[UUID]:
-    """Return evaluations that need the bell: those nobody took in time and those whose worker died.
-
-    A lost lease puts the row back into the queue, or ends it where that has happened too often. What is returned
-    rings again only after `ring_again_delay`, so that several sweepers share the work; rows that another sweeper is
-    looking at are left to it.
-    """
-    open_rows = _evaluation.c.status.in_((Status.QUEUED, Status.RUNNING))
-    found = session.execute(
-        select(_evaluation.c.id, _evaluation.c.status, _evaluation.c.due_at, _evaluation.c.interruptions)
-        .where(open_rows, _evaluation.c.ring_at <= now)
-        .order_by(_evaluation.c.ring_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
-    lost = [row for row in found if row.status is Status.RUNNING and row.interruptions + 1 >= MOST_INTERRUPTIONS]
-    if lost:
-        session.connection().execute(_END_INTERRUPTED, [{"evaluation_id": row.id, "now": now} for row in lost])
-    ringing = [row for row in found if row not in lost]
-    if ringing:
-        session.connection().execute(
-            _QUEUE_AGAIN,
-            [
-                {
-                    "evaluation_id": row.id,
-                    "lost_leases": row.interruptions + (row.status is Status.RUNNING),
-                    "ring_again_at": now + ring_again_delay(now - row.due_at),
-                }
-                for row in ringing
-            ],
-        )
-    return [row.id for row in ringing]
-
-
-def _newest_success(session: Session, conversation_id: UUID) -> int | None:
-    number: int | None = session.execute(
-        select(func.max(_evaluation.c.number)).where(
-            _evaluation.c.conversation_id == conversation_id, _evaluation.c.status == Status.SUCCEEDED
-        )
-    ).scalar()
-    return number
+def _new(conversation_id: UUID, number: int, now: datetime) -> dict[str, Any]:
+    return {
+        "id": uuid4(),
+        "conversation_id": conversation_id,
+        "number": number,
+        "status": Status.QUEUED,
+        "created_at": now,
+        "tried_since": now,
+        "due_at": now,
+        "ring_at": now,
+        "attempts": 0,
+        "interruptions": 0,
+        "calls": 0,
+    }
 
 
 def _fence(held: Claim) -> dict[str, Any]:

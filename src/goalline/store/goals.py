@@ -10,48 +10,25 @@ import sqlalchemy as sa
 from sqlalchemy import Select, bindparam, delete, func, insert, update
 from sqlmodel import Session, col, select
 
-from goalline.domain.goal import GoalDraft, GoalEdit, GoalHistory, Kind, Period, State, Wording, idle
+from goalline.domain.goal import GoalDraft, GoalEdit, Kind, State, idle
 from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.domain.step import Step, misfit
 from goalline.store import projects, rollups
 from goalline.store.database import run
-from goalline.store.tables import Goal, GoalPeriod, GoalRevision, Project, table
+from goalline.store.tables import DeletedStep, Goal, GoalPeriod, GoalRevision, Project, table
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 _WORDS = ("name", "description", "kind", "judged", "steps")
 """What a revision pins."""
 
-_goal, _revision, _period = table(Goal).c, table(GoalRevision).c, table(GoalPeriod).c
-_OF_AGENT = (_goal.project_id == bindparam("project_id")) & (
-    _goal.agent_id.is_(None) | (_goal.agent_id == bindparam("agent_id"))
+_goal, _revision, _period, _deleted = (
+    table(Goal).c,
+    table(GoalRevision).c,
+    table(GoalPeriod).c,
+    table(DeletedStep).c,
 )
-_WORDINGS = (
-    sa.select(
-        _goal.id,
-        _goal.agent_id,
-        _revision.number,
-        _revision.name,
-        _revision.description,
-        _revision.kind,
-        _revision.judged,
-        _revision.in_force_from,
-        _revision.steps,
-    )
-    .join_from(table(Goal), table(GoalRevision))
-    .where(_OF_AGENT)
-    .order_by(_goal.created_at, _goal.id, _revision.number)
-)
-_PERIODS = (
-    sa.select(_period.goal_id, _period.active_from, _period.active_until)
-    .join_from(table(Goal), table(GoalPeriod))
-    .where(_OF_AGENT)
-)
-_LOCK_EXISTING = (
-    sa.select(_goal.id)
-    .where(_goal.id.in_(bindparam("goal_ids", expanding=True)))
-    .order_by(_goal.id)
-    .with_for_update(read=True, key_share=True)
-)
+_OF_IDS = _goal.id.in_(bindparam("goal_ids", expanding=True))
+_LOCK_EXISTING = sa.select(_goal.id).where(_OF_IDS).order_by(_goal.id).with_for_update(read=True, key_share=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +207,7 @@ def restore(session: Session, project_id: UUID, goal_id: UUID, now: datetime) ->
 
 
 def remove(session: Session, project_id: UUID, goal_id: UUID, confirm: str | None) -> None:
-    """Delete a goal with its revisions, its verdicts and their counts.
+    """Delete a goal with its revisions, its verdicts, its events and cycles, and their counts.
 
     Raises:
         NotFound: the project has no such goal.
@@ -240,28 +217,22 @@ def remove(session: Session, project_id: UUID, goal_id: UUID, confirm: str | Non
     goal = get(session, project_id, goal_id)
     if confirm != goal.name:
         raise Invalid(f"deleting is for good; repeat the goal's name to do it: confirm={goal.name}", "confirm")
-    # Held against `lock_existing`: a verdict on its way in is either seen and removed here, or not stored.
-    session.execute(select(Goal.id).where(Goal.id == goal_id).with_for_update())
-    rollups.forget_goal(session, goal_id)
+    hold(session, goal_id)
+    rollups.forget_goal(session, project_id, goal_id)
     session.execute(delete(table(Goal)).where(col(Goal.id) == goal_id))
+
+
+def hold(session: Session, goal_id: UUID) -> None:
+    """Keep everybody from storing verdicts or events of a goal until the transaction ends, against `lock_existing`.
+
+    One that is on its way in is then either seen and removed by whoever holds the goal, or not stored.
+    """
+    session.execute(select(Goal.id).where(Goal.id == goal_id).with_for_update())
 
 
 def lock_existing(session: Session, goal_ids: Sequence[UUID]) -> set[UUID]:
     """Return those of the goals that exist, and keep them from being deleted until the transaction ends."""
     return set(run(session, _LOCK_EXISTING, goal_ids=goal_ids).scalars())
-
-
-def histories(session: Session, project_id: UUID, agent_id: str) -> list[GoalHistory]:
-    """Return what decides which goals apply to an agent's conversations, oldest goal first."""
-    whose = {"project_id": project_id, "agent_id": agent_id}
-    periods: dict[UUID, list[Period]] = {}
-    for goal_id, *bounds in run(session, _PERIODS, whose):
-        periods.setdefault(goal_id, []).append(Period(*bounds))
-    found: dict[UUID, GoalHistory] = {}
-    for goal_id, agent, *wording in run(session, _WORDINGS, whose):
-        history = found.setdefault(goal_id, GoalHistory(goal_id, agent, [], periods.get(goal_id, [])))
-        history.revisions.append(Wording(*wording))
-    return list(found.values())
 
 
 def _current(project_id: UUID) -> Select[*tuple[Any, ...]]:

@@ -14,7 +14,11 @@ from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
 from goalline.domain.verdict import Outcome
 from goalline.store.database import Upsert
-from goalline.store.tables import Conversation, ConversationRollup, Verdict, VerdictRollup, table
+from goalline.store.tables import Conversation, ConversationRollup, Cycle, StepEvent, Verdict, VerdictRollup, table
+from goalline.store.track import recount
+from goalline.store.track import rollups as track_rollups
+from goalline.store.track.recount import CyclePlace, PathPlace
+from goalline.store.track.rollups import TrackPlace
 
 _verdicts, _conversations = table(VerdictRollup), table(ConversationRollup)
 
@@ -58,9 +62,9 @@ class ConversationPlace:
 class Difference:
     """A rollup that is not what a recount finds."""
 
-    place: VerdictPlace | ConversationPlace
-    stored: Counts | int
-    recounted: Counts | int
+    place: VerdictPlace | ConversationPlace | TrackPlace | CyclePlace | PathPlace
+    stored: Any
+    recounted: Any
 
 
 def count_verdicts(session: Session, changes: Iterable[tuple[VerdictPlace, Counts]]) -> None:
@@ -79,31 +83,35 @@ def count_conversations(session: Session, place: ConversationPlace, change: int)
     _COUNT_CONVERSATIONS.run(session, _row(place) | {"conversations": change})
 
 
-def forget_goal(session: Session, goal_id: UUID) -> None:
-    """Remove a goal's verdicts and all that was counted of them."""
-    session.execute(delete(table(Verdict)).where(table(Verdict).c.goal_id == goal_id))
-    session.execute(delete(_verdicts).where(_verdicts.c.goal_id == goal_id))
+def forget_goal(session: Session, project_id: UUID, goal_id: UUID) -> None:
+    """Remove a goal's verdicts, events and cycles, and all that was counted of them."""
+    for found in (table(Verdict), _verdicts, table(StepEvent), table(Cycle)):
+        session.execute(delete(found).where(found.c.goal_id == goal_id))
+    track_rollups.forget_goal(session, project_id, goal_id)
 
 
 def differences(session: Session) -> Iterator[Difference]:
     """Recount everything and yield each rollup that does not say the same; none means that the rates are right."""
     yield from _compare(_stored_verdicts(session), _recounted_verdicts(session), Counts())
     yield from _compare(_stored_conversations(session), _recounted_conversations(session), 0)
+    for place, stored, recounted in recount.differences(session):
+        yield Difference(place, stored, recounted)
 
 
 def rebuild(session: Session) -> int:
     """Replace all rollups by a recount and return how many rows that made."""
     if session.get_bind().dialect.name == "postgresql":
         # Whoever is counting finishes first, whoever wants to count waits: so nothing is counted twice or lost.
-        # Verdicts before conversations, as conversations.remove has it.
-        session.execute(text(f"LOCK TABLE {_verdicts.name}, {_conversations.name} IN EXCLUSIVE MODE"))
+        # In the order in which everybody counts, see conversations.remove.
+        names = (_verdicts.name, _conversations.name, *recount.TABLES)
+        session.execute(text(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE"))
     session.execute(delete(_verdicts))
     session.execute(delete(_conversations))
     verdicts, conversations = _recounted_verdicts(session), _recounted_conversations(session)
     count_verdicts(session, verdicts.items())
     for place, number in conversations.items():
         count_conversations(session, place, number)
-    return len(verdicts) + len(conversations)
+    return len(verdicts) + len(conversations) + recount.rebuild(session)
 
 
 def _row(value: VerdictPlace | ConversationPlace | Counts) -> dict[str, Any]:
@@ -174,5 +182,5 @@ def _stored_conversations(session: Session) -> dict[ConversationPlace, int]:
 def _recounted_conversations(session: Session) -> dict[ConversationPlace, int]:
     columns = table(Conversation).c
     groups = (columns.project_id, columns.day, columns.agent_id)
-    rows = session.execute(select(*groups, func.count()).group_by(*groups))
+    rows = session.execute(select(*groups, func.count()).where(columns.ended_at.is_not(None)).group_by(*groups))
     return Counter({ConversationPlace(*place): number for *place, number in rows})

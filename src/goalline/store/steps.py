@@ -3,10 +3,20 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from goalline.domain.step import Step, StepContent, find, with_step, without_step
 from goalline.store import goals, projects
+from goalline.store.database import Upsert
+from goalline.store.tables import DeletedStep, GoalRevision, table
+from goalline.store.track import recording
+
+_DELETED = Upsert(
+    table(DeletedStep),
+    lambda statement: statement.on_conflict_do_update(
+        index_elements=["goal_id", "key"], set_={"deleted_at": statement.excluded.deleted_at}
+    ),
+)
 
 
 def get(session: Session, project_id: UUID, goal_id: UUID, key: str) -> Step:
@@ -43,7 +53,9 @@ def put(
 
 
 def remove(session: Session, project_id: UUID, goal_id: UUID, key: str, now: datetime) -> None:
-    """Take a step from a goal from `now` on; earlier revisions keep it.
+    """Take a step from a goal from `now` on, with its events and all that they counted for.
+
+    Earlier revisions keep it; but what happened at it before, and is told later, is not stored any more.
 
     Raises:
         NotFound: the project has no such goal, or the goal no such step.
@@ -51,4 +63,12 @@ def remove(session: Session, project_id: UUID, goal_id: UUID, key: str, now: dat
     """
     project = projects.lock(session, project_id)
     goal = goals.get(session, project_id, goal_id)
-    goals.revise(session, project, goal, {"steps": without_step(goal.steps, key)}, now)
+    revised = goals.revise(session, project, goal, {"steps": without_step(goal.steps, key)}, now)
+    goals.hold(session, goal_id)
+    in_force_from = session.exec(
+        select(GoalRevision.in_force_from).where(
+            GoalRevision.goal_id == goal_id, GoalRevision.number == revised.revision
+        )
+    ).one()
+    _DELETED.run(session, {"goal_id": goal_id, "key": key, "deleted_at": in_force_from})
+    recording.forget_step(session, project_id, goal_id, key)

@@ -9,15 +9,16 @@ from uuid import UUID
 from pydantic import BaseModel, PlainSerializer
 
 from goalline.api.conversations.listing import Listed
+from goalline.api.conversations.track import AnalyticsStep, CycleOut, GoalName, TaskOut, UntrackedStep
 from goalline.domain import money
 from goalline.domain.evaluation import Reason, Status
-from goalline.domain.goal import Kind
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Evidence, Outcome
 from goalline.pipeline import Receipt
 from goalline.store import conversations
-from goalline.store.conversations import NamedVerdict
 from goalline.store.tables import Conversation, Evaluation
+from goalline.store.track.overview import Overview
+from goalline.store.verdicts import NamedVerdict
 
 Dollars = Annotated[Decimal, PlainSerializer(money.written, return_type=str)]
 
@@ -46,14 +47,6 @@ class ReceiptOut(BaseModel):
             evaluation=Queued(id=receipt.evaluation_id, status=receipt.status),
             duplicate=receipt.duplicate,
         )
-
-
-class GoalName(BaseModel):
-    """A goal as it was named in the revision that a verdict is pinned to."""
-
-    id: UUID
-    name: str
-    kind: Kind
 
 
 class VerdictOut(BaseModel):
@@ -136,6 +129,7 @@ class ConversationSummary(BaseModel):
     ended_at: datetime
     received_at: datetime
     end_reason: str | None
+    erased_at: datetime | None
     evaluation: Queued
     verdicts: list[VerdictOut]
 
@@ -150,34 +144,52 @@ class ConversationSummary(BaseModel):
 
 
 class ConversationOut(BaseModel):
-    """A conversation with all that is known of it. It has no cycles, tasks and steps until tracking arrives."""
+    """A conversation with all that is known of it.
+
+    One that events told of first has no `ended_at`, no words and no evaluation until its webhook comes, and no
+    `agent_id` unless an event names it. Of one that was `erased_at` some time, only what is counted is left.
+    """
 
     id: UUID
     conversation_id: str
-    agent_id: str
+    agent_id: str | None
     contact_id: str | None
     channel: str | None
     started_at: datetime | None
-    ended_at: datetime
+    ended_at: datetime | None
+    erased_at: datetime | None
     received_at: datetime
     end_reason: str | None
     metadata: dict[str, Any] | None
     transcript: list[Turn]
     verdicts: list[VerdictOut]
     evaluations: list[EvaluationOut]
-    cycles: list[None] = []
-    tasks: list[None] = []
-    steps: list[None] = []
+    cycles: list[CycleOut]
+    tasks: list[TaskOut]
+    steps: list[AnalyticsStep]
+    untracked: list[UntrackedStep]
 
     @classmethod
-    def of(cls, row: Conversation, runs: Sequence[Evaluation], verdicts: Sequence[NamedVerdict]) -> "ConversationOut":
-        """Return a conversation as it is shown, with its evaluations and the verdicts that count."""
+    def of(
+        cls,
+        row: Conversation,
+        runs: Sequence[Evaluation],
+        verdicts: Sequence[NamedVerdict],
+        track: Overview,
+        currency: str,
+    ) -> "ConversationOut":
+        """Return a conversation as it is shown, with its evaluations, the verdicts that count, and its track."""
+        columns = {name: getattr(row, name) for name in cls.model_fields.keys() & _COLUMNS}
         return cls(
-            **{name: getattr(row, name) for name in cls.model_fields.keys() & _COLUMNS},
+            **columns | {"agent_id": row.agent_id or None},
             metadata=row.platform_metadata,
             transcript=conversations.turns(row),
             verdicts=[VerdictOut.of(verdict) for verdict in verdicts],
             evaluations=[EvaluationOut.of(run) for run in runs],
+            cycles=[CycleOut.of(cycle, currency) for cycle in track.cycles],
+            tasks=[TaskOut.of(task) for task in track.tasks],
+            steps=AnalyticsStep.in_order(track.steps),
+            untracked=[UntrackedStep.of(goal, step) for goal, step in track.untracked],
         )
 
 

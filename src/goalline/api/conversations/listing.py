@@ -6,10 +6,11 @@ from uuid import UUID
 
 from goalline.api.deps import PageQuery, cut
 from goalline.domain.goal import Kind
-from goalline.store import conversations, evaluations
-from goalline.store.conversations import ConversationFilter, NamedVerdict
+from goalline.store import evaluations, listing
 from goalline.store.database import Session
+from goalline.store.listing import ConversationFilter
 from goalline.store.tables import Conversation, Evaluation
+from goalline.store.verdicts import NamedVerdict, verdicts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def page(
     session: Session, project_id: UUID, wanted: ConversationFilter, place: PageQuery
 ) -> tuple[list[Listed], str | None]:
     """Return a page of conversations, the one that ended last first, and the cursor of the next page."""
-    found = conversations.page(session, project_id, wanted, after=place.after, limit=place.limit + 1)
-    rows, cursor = cut(found, place.limit, lambda row: (row.ended_at, row.id))
-    verdicts = conversations.verdicts_of(session, [row.id for row in rows])
+    found = listing.page(session, project_id, wanted, after=place.after, limit=place.limit + 1)
+    rows, cursor = cut(found, place.limit, lambda row: (row.ended_at or row.received_at, row.id))
+    verdicts = verdicts_of(session, [row.id for row in rows])
     newest = evaluations.newest_of(session, rows)
     return [Listed(row, newest[row.id], verdicts[row.id]) for row in rows], cursor

@@ -10,14 +10,16 @@ from goalline import pipeline
 from goalline.api.conversations import listing
 from goalline.api.conversations.answers import ConversationOut, ConversationSummary, ReceiptOut
 from goalline.api.deps import Admin, Ingester, Page, PageQuery, Parts, Reader, Ringer, bell_of, services_of
-from goalline.api.periods import PeriodQuery
 from goalline.api.problems import TooLarge, documented
+from goalline.api.reports.periods import PeriodQuery
 from goalline.domain.evaluation import Status
 from goalline.domain.text import Line
 from goalline.domain.transcript import Delivery, excess
 from goalline.domain.verdict import Outcome
 from goalline.store import conversations, evaluations
-from goalline.store.conversations import ConversationFilter
+from goalline.store.listing import ConversationFilter
+from goalline.store.track import overview
+from goalline.store.verdicts import verdicts_of
 from goalline.worker import utc_now
 
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
@@ -75,12 +77,13 @@ def listed(
 
 @router.get("/{reference:path}", responses=documented(404))
 def one(reference: str, parts: Parts, caller: Reader) -> ConversationOut:
-    """Return a conversation, named by Goalline's id or the platform's own."""
+    """Return a conversation, named by Goalline's id or the platform's own, with its verdicts and its track."""
     with parts.database.snapshot() as session:
         row = conversations.get(session, caller.project.id, reference)
         runs = evaluations.of_conversation(session, row)
-        verdicts = conversations.verdicts_of(session, [row.id])[row.id]
-    return ConversationOut.of(row, runs, verdicts)
+        verdicts = verdicts_of(session, [row.id])[row.id]
+        track = overview.of_conversation(session, row)
+    return ConversationOut.of(row, runs, verdicts, track, caller.project.currency)
 
 
 @router.post("/{reference:path}/evaluations", status_code=202, responses=documented(404))

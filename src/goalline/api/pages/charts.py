@@ -8,7 +8,7 @@ from itertools import groupby
 
 from goalline.domain.calendar import Interval
 from goalline.domain.rates import Counts
-from goalline.store.reports import Tally
+from goalline.store.reports.rates import Tally
 
 RATE_TOP, RATE_HEIGHT = 30, 190
 COUNT_TOP, COUNT_HEIGHT = 266, 80

@@ -1,4 +1,4 @@
-"""The dashboard: the success rate over time, the goals, and the latest conversations."""
+"""The dashboard: the success rate over time, the goals and their track, and the latest conversations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,15 +13,18 @@ from pydantic import ConfigDict, Field, field_validator
 
 from goalline.api.conversations import listing
 from goalline.api.deps import PageQuery, Parts
-from goalline.api.pages import charts
+from goalline.api.pages import charts, tracks
 from goalline.api.pages.frame import modelless, render
 from goalline.api.pages.sign_in import Visit
 from goalline.domain.calendar import Interval, day_start, local_day
 from goalline.domain.goal import Kind, State
 from goalline.judge.stand_in import MODEL as STAND_IN
-from goalline.store import goals, reports
-from goalline.store.conversations import ConversationFilter
-from goalline.store.reports import GoalTally, RateFilter, Tally
+from goalline.store import goals
+from goalline.store.listing import ConversationFilter
+from goalline.store.reports import process
+from goalline.store.reports import rates as reports
+from goalline.store.reports.process import GoalProgress, TrackFilter
+from goalline.store.reports.rates import GoalTally, RateFilter, Tally
 from goalline.worker import utc_now
 
 router = APIRouter(include_in_schema=False)
@@ -79,6 +82,9 @@ def dashboard(view: Annotated[View, QueryParameter()], request: Request, parts: 
         agents = reports.agents(session, project.id)
         days = reports.daily(session, project.id, replace(wanted, kind=Kind.PRIMARY))
         every_goal = reports.by_goal(session, project, wanted, goals.listed(session, project.id))
+        progress = process.of_goals(
+            session, project.id, TrackFilter(agent_id=view.agent, first_day=first, last_day=today)
+        )
         rows, cursor = listing.page(session, project.id, listed, view)
         tried = parts.settings.model == STAND_IN or reports.any_judged_by(session, project, wanted, STAND_IN)
     # What lies before the first conversation would be an empty stretch of chart.
@@ -98,6 +104,8 @@ def dashboard(view: Annotated[View, QueryParameter()], request: Request, parts: 
         charted_from=charted_from,
         chart=charts.rate_chart(reports.series(days, interval, charted_from, today), interval),
         goals=_worth_showing(every_goal),
+        tracked=_in_use(progress),
+        saved=tracks.saved,
         conversations=rows,
         older=view.address(cursor) if cursor else None,
         newest=view.address() if view.cursor else None,
@@ -116,5 +124,10 @@ def _suitable(days: Mapping[date, Tally], first: date, last: date) -> Interval:
 
 
 def _worth_showing(found: Sequence[GoalTally]) -> list[GoalTally]:
-    shown = [one for one in found if one.goal.state is State.ACTIVE or one.total.counts.evaluated]
+    shown = [one for one in found if (one.goal.state is State.ACTIVE and one.goal.judged) or one.total.counts.evaluated]
+    return sorted(shown, key=lambda one: (one.goal.state is State.ARCHIVED, one.goal.kind is not Kind.PRIMARY))
+
+
+def _in_use(found: Sequence[GoalProgress]) -> list[GoalProgress]:
+    shown = [one for one in found if one.total.started or (one.goal.steps and one.goal.state is State.ACTIVE)]
     return sorted(shown, key=lambda one: (one.goal.state is State.ARCHIVED, one.goal.kind is not Kind.PRIMARY))

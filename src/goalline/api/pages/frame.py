@@ -62,6 +62,8 @@ def _environment() -> Environment:
         wording.things,
         wording.moment,
         wording.clock,
+        wording.instant,
+        wording.amount,
         wording.day,
         wording.dollars,
         wording.letters,

@@ -6,6 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from goalline.domain import money
+from goalline.domain.cycle import CycleState
 from goalline.domain.evaluation import Status
 from goalline.domain.verdict import Outcome
 from goalline.store.tables import Evaluation
@@ -15,6 +16,7 @@ _FIRM_SPACE = "\N{NO-BREAK SPACE}"
 _NOTHING = "\N{EN DASH}"
 
 OUTCOMES = {Outcome.ACHIEVED: "Achieved", Outcome.PARTIAL: "Partial", Outcome.NOT_ACHIEVED: "Not achieved"}
+STATES = {CycleState.COMPLETED: "Completed", CycleState.PARTIAL: "Partial", CycleState.INCOMPLETE: "Incomplete"}
 STATUSES = {
     Status.QUEUED: "Queued",
     Status.RUNNING: "Running",
@@ -61,6 +63,12 @@ def clock(at: datetime, time_zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(time_zone)):%H:%M:%S}"
 
 
+def instant(at: datetime, time_zone: str, on: date) -> str:
+    """Write a time to the second, and its day where that is not `on`."""
+    local = at.astimezone(ZoneInfo(time_zone)).date()
+    return clock(at, time_zone) if local == on else f"{day(local)} {local.year}, {clock(at, time_zone)}"
+
+
 def day(at: date) -> str:
     """Write a day without its year."""
     return f"{at.day} {at:%b}"
@@ -78,6 +86,12 @@ def length(start: datetime, end: datetime) -> str:
 def dollars(cost: Decimal | None) -> str:
     """Write a cost in US dollars to its last digit."""
     return _NOTHING if cost is None else f"${money.written(cost)}"
+
+
+def amount(exact: Decimal, currency: str) -> str:
+    """Write an amount of money with its currency, and a comma at every thousand."""
+    whole, point, rest = money.shown(exact, currency).partition(".")
+    return f"{int(whole):,}{point}{rest}{_FIRM_SPACE}{currency}"
 
 
 def letters(place: int) -> str:

@@ -3,22 +3,31 @@
 from goalline.store.tables.columns import NAMING, NanoDollars, Row, StepList, table
 from goalline.store.tables.conversations import Conversation, Evaluation, Verdict
 from goalline.store.tables.goals import Goal, GoalPeriod, GoalRevision
-from goalline.store.tables.rollups import ConversationRollup, VerdictRollup
+from goalline.store.tables.rollups import ConversationRollup, ErasedTrackRollup, TrackRollup, VerdictRollup
 from goalline.store.tables.tenants import ApiKey, Project
+from goalline.store.tables.tracks import Cycle, DeactivatedContact, DeletedStep, Path, PathTaken, StepEvent
 
 __all__ = [
     "NAMING",
     "ApiKey",
     "Conversation",
     "ConversationRollup",
+    "Cycle",
+    "DeactivatedContact",
+    "DeletedStep",
+    "ErasedTrackRollup",
     "Evaluation",
     "Goal",
     "GoalPeriod",
     "GoalRevision",
     "NanoDollars",
+    "Path",
+    "PathTaken",
     "Project",
     "Row",
+    "StepEvent",
     "StepList",
+    "TrackRollup",
     "Verdict",
     "VerdictRollup",
     "table",

@@ -1,5 +1,6 @@
 """What the tables are made of: the row, the names of indexes and constraints, and the types of columns."""
 
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, cast
@@ -22,19 +23,48 @@ NAMING = {
 }
 
 
-class NanoDollars(TypeDecorator[Decimal]):
-    """US dollars kept exactly, as whole billionths; SQLite has no decimals of its own."""
+class _Scaled(TypeDecorator[Decimal]):
+    """A decimal kept exactly, as a whole number of its smallest parts; SQLite has no decimals of its own."""
+
+    impl = BigInteger
+    places: int
+
+    def process_bind_param(self, value: Decimal | None, _dialect: object) -> int | None:
+        """Turn a decimal into its smallest parts."""
+        return None if value is None else int(value.scaleb(self.places).to_integral_value())
+
+    def process_result_value(self, value: int | None, _dialect: object) -> Decimal | None:
+        """Turn smallest parts into a decimal; PostgreSQL gives their sums as decimals already."""
+        return None if value is None else Decimal(value).scaleb(-self.places)
+
+
+class NanoDollars(_Scaled):
+    """US dollars, as billionths."""
+
+    cache_ok = True
+    places = 9
+
+
+class TenThousandths(_Scaled):
+    """An amount in a project's currency, as ten-thousandths: no currency has more decimals."""
+
+    cache_ok = True
+    places = 4
+
+
+class Seconds(TypeDecorator[timedelta]):
+    """A duration, as whole seconds."""
 
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: Decimal | None, _dialect: object) -> int | None:
-        """Turn dollars into billionths."""
-        return None if value is None else int(value.scaleb(9).to_integral_value())
+    def process_bind_param(self, value: timedelta | None, _dialect: object) -> int | None:
+        """Turn a duration into seconds."""
+        return None if value is None else value // timedelta(seconds=1)
 
-    def process_result_value(self, value: int | None, _dialect: object) -> Decimal | None:
-        """Turn billionths into dollars."""
-        return None if value is None else Decimal(value).scaleb(-9)
+    def process_result_value(self, value: int | None, _dialect: object) -> timedelta | None:
+        """Turn seconds into a duration; PostgreSQL gives their sums as decimals."""
+        return None if value is None else timedelta(seconds=int(value))
 
 
 class StepList(TypeDecorator[tuple[Step, ...]]):

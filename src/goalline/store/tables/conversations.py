@@ -16,11 +16,24 @@ from goalline.store.tables.columns import NanoDollars, Row, choice
 
 
 class Conversation(Row, table=True):
-    """One call or chat. `day` is the local day of its end; `evaluations` is the number of the newest evaluation."""
+    """One call or chat. `day` is the local day of its end; `evaluations` is the number of the newest evaluation.
+
+    Events may come before the webhook that tells of the end. Until then the conversation is open: it has no `ended_at`
+    and no `day`, no words and no evaluation, and `agent_id` is what the events say, empty where they say nothing.
+    `contact_tracked` when the contact is known from events only. Of one that was `erased_at` some time, only what is
+    counted and the platform's id are left.
+    """
 
     __table_args__ = (
         UniqueConstraint("project_id", "conversation_id"),
         Index("ix_conversation_newest", "project_id", "ended_at", "id"),
+        Index(
+            "ix_conversation_contact",
+            "project_id",
+            "contact_id",
+            sqlite_where=text("contact_id IS NOT NULL"),
+            postgresql_where=text("contact_id IS NOT NULL"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)
@@ -28,11 +41,12 @@ class Conversation(Row, table=True):
     conversation_id: str
     agent_id: str
     contact_id: str | None = None
+    contact_tracked: bool = False
     channel: str | None = None
     started_at: datetime | None = None
-    ended_at: datetime
+    ended_at: datetime | None = None
     received_at: datetime
-    day: date
+    day: date | None = None
     end_reason: str | None = None
     platform_metadata: dict[str, Any] | None = Field(
         default=None, sa_type=JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -40,6 +54,7 @@ class Conversation(Row, table=True):
     transcript: list[dict[str, Any]] = Field(sa_type=JSON)
     transcript_digest: str
     evaluations: int
+    erased_at: datetime | None = None
 
 
 class Evaluation(Row, table=True):

@@ -1,12 +1,14 @@
 """The counts that the rates are read from."""
 
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from sqlmodel import Field
 
 from goalline.domain.goal import Kind
-from goalline.store.tables.columns import Row, choice
+from goalline.domain.track import Measure
+from goalline.store.tables.columns import Row, Seconds, TenThousandths, choice
 
 
 class VerdictRollup(Row, table=True):
@@ -38,3 +40,28 @@ class ConversationRollup(Row, table=True):
     day: date = Field(primary_key=True)
     agent_id: str = Field(primary_key=True)
     conversations: int
+
+
+class _TrackCounts(Row):
+    project_id: UUID = Field(primary_key=True)
+    measure: Measure = Field(sa_type=choice(Measure), primary_key=True)
+    goal_id: UUID = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    agent_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    number: int
+    cost_savings: Decimal = Field(sa_type=TenThousandths)
+    revenue: Decimal = Field(sa_type=TenThousandths)
+    time_saved: timedelta = Field(sa_type=Seconds)
+
+
+class TrackRollup(_TrackCounts, table=True):
+    """What step events amount to, by what is measured (`domain/track.py: Measure`); `goal_id` zero: no goal's."""
+
+    __tablename__ = "track_rollup"
+
+
+class ErasedTrackRollup(_TrackCounts, table=True):
+    """The part of `track_rollup` whose events were erased; nothing else tells of them any more."""
+
+    __tablename__ = "erased_track_rollup"

@@ -9,8 +9,8 @@ from fastapi import Query as QueryParameter
 from pydantic import BaseModel
 
 from goalline.api.deps import Admin, Caller, Page, PageQuery, Parts, Reader, cut
+from goalline.api.goals.steps import StepOut, require_within_limit, steps_out
 from goalline.api.problems import documented
-from goalline.api.steps import StepOut, require_within_limit, steps_out
 from goalline.domain.goal import GoalDraft, GoalEdit, Kind, State
 from goalline.domain.text import Line
 from goalline.store import goals

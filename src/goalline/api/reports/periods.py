@@ -1,6 +1,7 @@
 """Stretches of time in a query: days of the project, or moments."""
 
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Annotated
@@ -9,11 +10,15 @@ from fastapi import Query as QueryParameter
 from pydantic import BeforeValidator
 
 from goalline.api.deps import Query
-from goalline.domain.calendar import day_start, local_day
+from goalline.domain.calendar import Interval, day_start, local_day
 from goalline.domain.refusal import Invalid
+from goalline.domain.text import Line
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(_DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+_MOST_INTERVALS = 1_100
+_SHORTEST = {Interval.DAY: 1, Interval.WEEK: 7, Interval.MONTH: 28}
+"""The fewest days that an interval has."""
 
 
 def _day_or_time(value: object) -> object:
@@ -74,6 +79,33 @@ class PeriodQuery(Query):
         if start and end and start > end:
             raise _wrong_way_round()
         return start, end
+
+
+class SeriesQuery(PeriodQuery):
+    """What a report with a series is about; a time in `from` and `to` stands for the local day that it falls on."""
+
+    agent: Line | None = None
+    interval: Annotated[
+        Interval | None, QueryParameter(description="Left out: days, or what is needed to keep the series short.")
+    ] = None
+
+    def cut(self, first: date | None, last: date | None, days: Collection[date]) -> tuple[Interval, date, date]:
+        """Return how the series is cut, its first and its last day: those asked for, or those on which there is any.
+
+        Raises:
+            Invalid: the series would be too long.
+        """
+        # One call with a wrong date must not make the series of days endless, nor take the report away.
+        first, last = first or min(days, default=None), last or max(days, default=None)
+        if not (first and last):
+            # What ends before it begins has no interval.
+            return self.interval or Interval.DAY, date.max, date.min
+        for interval, length in _SHORTEST.items():
+            if self.interval in (None, interval) and (last - first).days <= _MOST_INTERVALS * length:
+                return interval, first, last
+        raise Invalid(
+            f"this is more than {_MOST_INTERVALS:,} intervals; choose a longer one or a shorter time", "interval"
+        )
 
 
 def _wrong_way_round() -> Invalid:

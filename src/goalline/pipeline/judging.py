@@ -1,20 +1,12 @@
-"""The story: a conversation is received, evaluated, and counted; what gets lost on the way is found again.
-
-    receive ──► evaluate ──► complete          sweep ──► (evaluate)
-
-Each function owns its transactions and returns what comes next; ringing the bell for it is left to the edge, after
-the commit. The row is the job: whatever happens to the bell, a queued row is found by `sweep`. No transaction is
-open while the judge thinks.
-"""
+"""What is found: an evaluation is claimed, judged and stored; what gets lost on the way is found again."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from goalline.domain.evaluation import (
-    RING_AGAIN_AFTER,
     Effort,
     Judge,
     Judgement,
@@ -25,13 +17,11 @@ from goalline.domain.evaluation import (
     release_delay,
 )
 from goalline.domain.goal import GoalInForce, goals_in_force
-from goalline.domain.refusal import Conflict, NotFound
-from goalline.domain.transcript import Delivery, Turn, digest, is_empty
-from goalline.store import conversations, evaluations, goals, rollups
-from goalline.store.database import Database, DatabaseUnavailable, Session
+from goalline.domain.transcript import Turn, is_empty
+from goalline.store import conversations, evaluations, goals, histories, recovery
+from goalline.store.database import Database, DatabaseUnavailable
 from goalline.store.evaluations import Claim
-from goalline.store.rollups import ConversationPlace
-from goalline.store.tables import Conversation, Project
+from goalline.store.verdicts import counted_goals, store_verdicts, take_back_verdicts
 from goalline.telemetry import log, place_of
 
 SWEEP_LIMIT = 1_000
@@ -44,18 +34,6 @@ Holding = Callable[[Claim], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a delivery. With `ring` its evaluation waits for the bell."""
-
-    row_id: UUID
-    conversation_id: str
-    evaluation_id: UUID
-    status: Status
-    duplicate: bool
-    ring: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Work:
     """A claimed evaluation with all that the judge needs."""
 
@@ -63,52 +41,16 @@ class Work:
     turns: Sequence[Turn]
     transcript_digest: str
     goals: Sequence[GoalInForce]
+    erased: bool = False
 
     @property
     def needless(self) -> Reason | None:
         """Why there is nothing to judge, if there is nothing."""
+        if self.erased:
+            return Reason.ERASED
         if is_empty(self.turns):
             return Reason.EMPTY_TRANSCRIPT
         return None if self.goals else Reason.NO_GOAL_IN_FORCE
-
-
-def receive(database: Database, project: Project, delivery: Delivery, now: datetime) -> Receipt:
-    """Store a conversation and queue its evaluation, once.
-
-    Delivered again with the same words it changes nothing. With other words the stored transcript is replaced and
-    evaluated again; who talked and when it ended stay as they were first told.
-
-    Raises:
-        Conflict: the conversation is stored with another agent.
-    """
-    words = digest(delivery.transcript)
-    with database.transaction() as session:
-        row: Conversation | None = None
-        while row is None:
-            stored = conversations.insert_once(session, project, delivery, words, now)
-            if stored:
-                row_id, day = stored
-                evaluation_id = evaluations.enqueue(session, row_id, 1, now, now + RING_AGAIN_AFTER)
-                rollups.count_conversations(session, ConversationPlace(project.id, day, delivery.agent_id), 1)
-                return Receipt(
-                    row_id, delivery.conversation_id, evaluation_id, Status.QUEUED, duplicate=False, ring=True
-                )
-            # Deleted between the two looks at it, it is new after all.
-            with suppress(NotFound):
-                row = conversations.get(session, project.id, delivery.conversation_id, lock=True)
-
-        if row.agent_id != delivery.agent_id:
-            raise Conflict(
-                f"conversation {row.conversation_id!r} is stored with agent {row.agent_id!r}; "
-                "a conversation cannot move to another agent",
-                "agent_id",
-            )
-        if row.transcript_digest == words:
-            latest = evaluations.newest(session, row)
-            return Receipt(row.id, row.conversation_id, latest.id, latest.status, duplicate=True, ring=False)
-        conversations.replace_transcript(session, row, delivery, words)
-        evaluation_id = _queue_again(session, row, now)
-        return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
 
 
 def evaluate(
@@ -150,6 +92,12 @@ def complete(database: Database, work: Work, judgement: Judgement, now: datetime
     """Store a judgement and count its verdicts, in one transaction; None where the claim was lost before."""
     with database.transaction() as session:
         row = conversations.lock(session, work.claim.conversation_id)
+        if row and row.erased_at:
+            # What the judge has read cannot be taken back; nothing of it is kept but what it cost.
+            erased = evaluations.finish(
+                session, work.claim, Status.SKIPPED, now, reason=Reason.ERASED, effort=judgement.effort
+            )
+            return Status.SKIPPED if erased else None
         if row is None or not evaluations.finish(
             session,
             work.claim,
@@ -159,20 +107,8 @@ def complete(database: Database, work: Work, judgement: Judgement, now: datetime
             transcript_digest=work.transcript_digest,
         ):
             return None
-        evaluations.store_verdicts(session, row, work.claim, judgement.verdicts)
+        store_verdicts(session, row, work.claim, judgement.verdicts)
         return Status.SUCCEEDED
-
-
-def judge_again(database: Database, project_id: UUID, reference: str, now: datetime) -> Receipt:
-    """Queue a new evaluation of a stored conversation; one that is still queued is as good as new.
-
-    Raises:
-        NotFound: the project has no such conversation.
-    """
-    with database.transaction() as session:
-        row = conversations.get(session, project_id, reference, lock=True)
-        evaluation_id = _queue_again(session, row, now)
-        return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
 
 
 def sweep(database: Database, now: datetime, *, forgotten: bool = False) -> list[UUID]:
@@ -184,15 +120,8 @@ def sweep(database: Database, now: datetime, *, forgotten: bool = False) -> list
     """
     with database.transaction() as session:
         if forgotten:
-            evaluations.forget_bells(session, now)
-        return evaluations.recover(session, now, SWEEP_LIMIT)
-
-
-def _queue_again(session: Session, row: Conversation, now: datetime) -> UUID:
-    ring_again_at = now + RING_AGAIN_AFTER
-    return evaluations.waiting(session, row.id, now, ring_again_at) or evaluations.enqueue(
-        session, row.id, row.evaluations + 1, now, ring_again_at
-    )
+            recovery.forget_bells(session, now)
+        return recovery.recover(session, now, SWEEP_LIMIT)
 
 
 def _begin(database: Database, evaluation_id: UUID, now: datetime, lease: timedelta) -> Work | None:
@@ -201,9 +130,9 @@ def _begin(database: Database, evaluation_id: UUID, now: datetime, lease: timede
         if claim is None:
             return None
         said = conversations.to_judge(session, claim.conversation_id)
-        histories = goals.histories(session, said.project_id, said.agent_id)
-        in_force = goals_in_force(histories, said.agent_id, said.ended_at)
-        return Work(claim, said.turns, said.transcript_digest, in_force)
+        known = histories.histories(session, said.project_id, said.agent_id)
+        in_force = goals_in_force(known, said.agent_id, said.ended_at)
+        return Work(claim, said.turns, said.transcript_digest, in_force, said.erased_at is not None)
 
 
 def _skip(database: Database, work: Work, reason: Reason, now: datetime) -> Status | None:
@@ -213,8 +142,8 @@ def _skip(database: Database, work: Work, reason: Reason, now: datetime) -> Stat
             return None
         if reason is Reason.EMPTY_TRANSCRIPT and row.evaluations == work.claim.number:
             # Verdicts on words that were taken back have nothing to rest on any more, unless newer words came since.
-            goals.lock_existing(session, sorted(conversations.counted_goals(session, row)))
-            conversations.take_back_verdicts(session, row)
+            goals.lock_existing(session, sorted(counted_goals(session, row)))
+            take_back_verdicts(session, row)
         return Status.SKIPPED
 
 

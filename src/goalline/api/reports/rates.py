@@ -1,6 +1,6 @@
 """Reports over HTTP: success rates, and completion rates goal by goal, whole and as a series."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Annotated
@@ -11,20 +11,16 @@ from fastapi import Query as QueryParameter
 from pydantic import BaseModel
 
 from goalline.api.deps import Parts, Reader
-from goalline.api.periods import PeriodQuery
 from goalline.api.problems import documented
+from goalline.api.reports.periods import SeriesQuery
 from goalline.domain.calendar import Interval
 from goalline.domain.goal import Kind, State
 from goalline.domain.refusal import Invalid
-from goalline.domain.text import Line
-from goalline.store import goals, reports
-from goalline.store.reports import GoalTally, RateFilter, Tally
+from goalline.store import goals
+from goalline.store.reports import rates as reports
+from goalline.store.reports.rates import GoalTally, RateFilter, Tally
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
-
-_MOST_INTERVALS = 1_100
-_SHORTEST = {Interval.DAY: 1, Interval.WEEK: 7, Interval.MONTH: 28}
-"""The fewest days that an interval has."""
 
 
 class Share(BaseModel):
@@ -104,16 +100,12 @@ class GoalsReport(BaseModel):
     goals: list[GoalRate]
 
 
-class ReportQuery(PeriodQuery):
+class ReportQuery(SeriesQuery):
     """What to report on. In `from` and `to`, a time stands for the local day that it falls on."""
 
-    agent: Line | None = None
     goal: UUID | None = None
     kind: Kind | None = None
     revision: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1, description="A revision of `goal`.")] = None
-    interval: Annotated[
-        Interval | None, QueryParameter(description="Left out: days, or what is needed to keep the series short.")
-    ] = None
 
     def rates(self, time_zone: str) -> RateFilter:
         """Return which verdicts are asked for, of whatever kind.
@@ -141,7 +133,7 @@ def success_rate(query: Annotated[ReportQuery, QueryParameter()], parts: Parts, 
             days = found[0].days if found else {}
         else:
             days = reports.daily(session, project.id, replace(wanted, kind=query.kind or Kind.PRIMARY))
-    interval, first, last = _cut(query.interval, wanted, days)
+    interval, first, last = query.cut(wanted.first_day, wanted.last_day, days)
     total = sum(days.values(), Tally())
     return SuccessRate(
         success_rate=total.counts.rate,
@@ -163,7 +155,8 @@ def by_goal(query: Annotated[ReportQuery, QueryParameter()], parts: Parts, calle
         shown = [goals.get(session, project.id, query.goal)] if query.goal else goals.listed(session, project.id)
         shown = [goal for goal in shown if query.kind in (None, goal.kind)]
         found = reports.by_goal(session, project, wanted, shown)
-    interval, first, last = _cut(query.interval, wanted, {day for one in found for day in one.days})
+    days = {day for one in found for day in one.days}
+    interval, first, last = query.cut(wanted.first_day, wanted.last_day, days)
     return GoalsReport(
         time_zone=project.time_zone,
         series_interval=interval,
@@ -179,19 +172,6 @@ def _goal_rate(found: GoalTally, series: Sequence[tuple[date, Tally]]) -> GoalRa
         series=[GoalPoint(start=start, completion_rate=tally.counts.rate, **_share(tally)) for start, tally in series],
         **_share(total),
     )
-
-
-def _cut(wanted: Interval | None, over: RateFilter, days: Collection[date]) -> tuple[Interval, date, date]:
-    # The days asked for, or else those on which anything happened. One call with a wrong date must not make the
-    # series of days endless, nor take the report away.
-    first, last = over.first_day or min(days, default=None), over.last_day or max(days, default=None)
-    if not (first and last):
-        # What ends before it begins has no interval.
-        return wanted or Interval.DAY, date.max, date.min
-    for interval, length in _SHORTEST.items():
-        if wanted in (None, interval) and (last - first).days <= _MOST_INTERVALS * length:
-            return interval, first, last
-    raise Invalid(f"this is more than {_MOST_INTERVALS:,} intervals; choose a longer one or a shorter time", "interval")
 
 
 def _share(tally: Tally) -> dict[str, object]:

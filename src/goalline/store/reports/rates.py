@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, Table, exists, func, select
 from sqlmodel import Session
 
 from goalline.domain import rates
-from goalline.domain.calendar import Interval, day_start, interval_start, interval_starts
+from goalline.domain.calendar import Interval, day_start, summed
 from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
-from goalline.store import precedence
 from goalline.store.goals import CurrentGoal
+from goalline.store.reports import precedence
 from goalline.store.tables import (
     Conversation,
     ConversationRollup,
@@ -127,10 +127,7 @@ def by_goal(session: Session, project: Project, wanted: RateFilter, shown: Seque
 
 def series(days: Mapping[date, Tally], interval: Interval, first: date, last: date) -> list[tuple[date, Tally]]:
     """Sum daily tallies by interval, from the one of `first` to the one of `last`, empty ones included."""
-    sums = dict.fromkeys(interval_starts(first, last, interval), Tally())
-    for day, tally in days.items():
-        sums[interval_start(day, interval)] += tally
-    return list(sums.items())
+    return summed(days, interval, first, last, Tally())
 
 
 def agents(session: Session, project_id: UUID) -> list[str]:

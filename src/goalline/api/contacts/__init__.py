@@ -1,0 +1,1 @@
+"""Contacts over HTTP: their routes, and what these answer."""

@@ -1,0 +1,1 @@
+"""Reports over HTTP: rates, and what the track counts."""

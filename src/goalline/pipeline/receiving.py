@@ -1,0 +1,166 @@
+"""What comes in: conversations that ended, events, and the wish to judge again or to forget."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from goalline.domain.evaluation import (
+    RING_AGAIN_AFTER,
+    Reason,
+    Status,
+)
+from goalline.domain.event import Event
+from goalline.domain.refusal import Conflict, NotFound
+from goalline.domain.transcript import Delivery, digest
+from goalline.store import contacts, conversations, evaluations, rollups
+from goalline.store.database import Database, Session
+from goalline.store.rollups import ConversationPlace
+from goalline.store.tables import Conversation, Project
+from goalline.store.track import deactivation, erasure, recording
+from goalline.store.track.recording import Outcome, Vanished
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery. With `ring` its evaluation waits for the bell."""
+
+    row_id: UUID
+    conversation_id: str
+    evaluation_id: UUID
+    status: Status
+    duplicate: bool
+    ring: bool
+
+
+def receive(database: Database, project: Project, delivery: Delivery, now: datetime) -> Receipt:
+    """Store a conversation and queue its evaluation, once.
+
+    Delivered again with the same words it changes nothing. With other words the stored transcript is replaced and
+    evaluated again; who talked and when it ended stay as they were first told. Of a conversation that was erased, or
+    whose contact is deactivated, no word is stored, and nobody judges it: it only counts as a conversation.
+
+    Raises:
+        Conflict: the conversation is stored with another agent.
+    """
+    words = digest(delivery.transcript)
+    with database.transaction() as session:
+        silent = bool(deactivation.deactivated(session, project.id, [delivery.contact_id]))
+        row: Conversation | None = None
+        while row is None:
+            stored = conversations.insert_once(session, project, delivery, words, now, silent=silent)
+            if stored:
+                row_id, day = stored
+                receipt = _first(session, row_id, delivery, Reason.CONTACT_DEACTIVATED if silent else None, now)
+                rollups.count_conversations(session, ConversationPlace(project.id, day, delivery.agent_id), 1)
+                return receipt
+            # Deleted between the two looks at it, it is new after all.
+            with suppress(NotFound):
+                row = conversations.get(session, project.id, delivery.conversation_id, lock=True)
+
+        if row.ended_at is None:
+            # Its events came first.
+            return _end(session, row, delivery, words, now)
+        if row.erased_at is not None:
+            return _unchanged(session, row)
+        if row.agent_id != delivery.agent_id:
+            raise Conflict(
+                f"conversation {row.conversation_id!r} is stored with agent {row.agent_id!r}; "
+                "a conversation cannot move to another agent",
+                "agent_id",
+            )
+        if row.transcript_digest == words or _is_silent(session, row, delivery):
+            return _unchanged(session, row)
+        conversations.replace_transcript(session, row, delivery, words)
+        evaluation_id = _queue_again(session, row, now)
+        return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
+
+
+def track(
+    database: Database, project_id: UUID, batch: Mapping[int, Event], now: datetime, most_of_conversation: int
+) -> Outcome:
+    """Store events, each once, and count what they amount to; the same whatever their order and however often sent.
+
+    Args:
+        database: where.
+        project_id: whose events they are.
+        batch: the events, by their place in what was sent.
+        now: the time of receipt.
+        most_of_conversation: how many events one conversation may have.
+    """
+    while True:
+        with suppress(Vanished), database.transaction() as session:
+            return recording.record(session, project_id, batch, now, most_of_conversation)
+
+
+def judge_again(database: Database, project_id: UUID, reference: str, now: datetime) -> Receipt:
+    """Queue a new evaluation of a stored conversation; one that is still queued is as good as new.
+
+    Raises:
+        NotFound: the project has no such conversation.
+        Conflict: it has not ended yet, or its words were erased.
+    """
+    with database.transaction() as session:
+        row = conversations.get(session, project_id, reference, lock=True)
+        if row.erased_at is not None:
+            raise Conflict(f"conversation {row.conversation_id!r} was erased; there are no words left to judge")
+        if row.ended_at is None:
+            raise Conflict(f"conversation {row.conversation_id!r} has not ended yet; it is judged when it has")
+        evaluation_id = _queue_again(session, row, now)
+        return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
+
+
+def erase(database: Database, project_id: UUID, contact_id: str, now: datetime) -> int:
+    """Erase all that is stored of a contact, and return how many conversations that changed; what they count stays.
+
+    A few conversations at a time, so that nobody waits for long: cut off in the middle, it can be called again.
+    """
+    erased = 0
+    while True:
+        with database.transaction() as session:
+            some = contacts.erase_some(session, project_id, contact_id, now)
+        if not some:
+            return erased
+        erased += some
+
+
+def _first(session: Session, row_id: UUID, delivery: Delivery, needless: Reason | None, now: datetime) -> Receipt:
+    if needless:
+        evaluation_id, status = evaluations.skip(session, row_id, needless, now), Status.SKIPPED
+    else:
+        evaluation_id = evaluations.enqueue(session, row_id, 1, now, now + RING_AGAIN_AFTER)
+        status = Status.QUEUED
+    return Receipt(row_id, delivery.conversation_id, evaluation_id, status, duplicate=False, ring=not needless)
+
+
+def _end(session: Session, row: Conversation, delivery: Delivery, words: str, now: datetime) -> Receipt:
+    needless = Reason.ERASED if row.erased_at else None
+    if not needless and _is_silent(session, row, delivery):
+        needless = Reason.CONTACT_DEACTIVATED
+    day = conversations.end(session, row, delivery, words, now, silent=needless is not None)
+    receipt = _first(session, row.id, delivery, needless, now)
+    # Goals are locked before rollups, by everybody: see goals.remove.
+    recording.hold_goals(session, [row.id])
+    rollups.count_conversations(session, ConversationPlace(row.project_id, day, delivery.agent_id), 1)
+    recording.adopt(session, row.project_id, row.id, row.agent_id, delivery.agent_id)
+    if needless is Reason.CONTACT_DEACTIVATED:
+        erasure.erase(session, row.project_id, {row.id: delivery.agent_id}, now)
+    return receipt
+
+
+def _unchanged(session: Session, row: Conversation) -> Receipt:
+    latest = evaluations.newest(session, row)
+    return Receipt(row.id, row.conversation_id, latest.id, latest.status, duplicate=True, ring=False)
+
+
+def _is_silent(session: Session, row: Conversation, delivery: Delivery) -> bool:
+    # Asked anew, now that the conversation is held: whoever deactivates a contact has ended before, or waits.
+    return bool(deactivation.deactivated(session, row.project_id, {delivery.contact_id, row.contact_id}))
+
+
+def _queue_again(session: Session, row: Conversation, now: datetime) -> UUID:
+    ring_again_at = now + RING_AGAIN_AFTER
+    return evaluations.waiting(session, row.id, now, ring_again_at) or evaluations.enqueue(
+        session, row.id, row.evaluations + 1, now, ring_again_at
+    )

@@ -1,0 +1,71 @@
+"""Recovery: evaluations that nobody took, or whose worker died, are found again."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, update
+from sqlmodel import Session, select
+
+from goalline.domain.evaluation import MOST_INTERRUPTIONS, Reason, Status, ring_again_delay
+from goalline.store.tables import Evaluation, table
+
+_evaluation = table(Evaluation)
+
+_END_INTERRUPTED = (
+    update(_evaluation)
+    .where(_evaluation.c.id == bindparam("evaluation_id"))
+    .values(
+        status=Status.FAILED,
+        reason=Reason.INTERRUPTED,
+        finished_at=bindparam("now"),
+        interruptions=_evaluation.c.interruptions + 1,
+    )
+)
+_QUEUE_AGAIN = (
+    update(_evaluation)
+    .where(_evaluation.c.id == bindparam("evaluation_id"))
+    .values(status=Status.QUEUED, interruptions=bindparam("lost_leases"), ring_at=bindparam("ring_again_at"))
+)
+
+
+def forget_bells(session: Session, now: datetime) -> None:
+    """Make every queued evaluation that is due ring in the next sweep, for a broker that lost its memory."""
+    session.execute(
+        update(_evaluation)
+        .where(_evaluation.c.status == Status.QUEUED, _evaluation.c.due_at <= now, _evaluation.c.ring_at > now)
+        .values(ring_at=now)
+    )
+
+
+def recover(session: Session, now: datetime, limit: int) -> list[UUID]:
+    """Return evaluations that need the bell: those nobody took in time and those whose worker died.
+
+    A lost lease puts the row back into the queue, or ends it where that has happened too often. What is returned
+    rings again only after `ring_again_delay`, so that several sweepers share the work; rows that another sweeper is
+    looking at are left to it.
+    """
+    open_rows = _evaluation.c.status.in_((Status.QUEUED, Status.RUNNING))
+    found = session.execute(
+        select(_evaluation.c.id, _evaluation.c.status, _evaluation.c.due_at, _evaluation.c.interruptions)
+        .where(open_rows, _evaluation.c.ring_at <= now)
+        .order_by(_evaluation.c.ring_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    lost = [row for row in found if row.status is Status.RUNNING and row.interruptions + 1 >= MOST_INTERRUPTIONS]
+    if lost:
+        session.connection().execute(_END_INTERRUPTED, [{"evaluation_id": row.id, "now": now} for row in lost])
+    ringing = [row for row in found if row not in lost]
+    if ringing:
+        session.connection().execute(
+            _QUEUE_AGAIN,
+            [
+                {
+                    "evaluation_id": row.id,
+                    "lost_leases": row.interruptions + (row.status is Status.RUNNING),
+                    "ring_again_at": now + ring_again_delay(now - row.due_at),
+                }
+                for row in ringing
+            ],
+        )
+    return [row.id for row in ringing]

@@ -1,0 +1,1 @@
+"""Reports: read from the counts, whole and as series."""

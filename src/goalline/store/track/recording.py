@@ -1,0 +1,277 @@
+"""Recording: events are stored, and whatever they amount to changes with them, in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlmodel import Session
+
+from goalline.domain.cycle import StepReached
+from goalline.domain.event import Event, EventType
+from goalline.domain.resolution import Resolver, Unresolved
+from goalline.domain.track import StepExecuted, TaskCompleted, Track, Tracked, track
+from goalline.store import goals, histories
+from goalline.store.database import Upsert, run
+from goalline.store.tables import Conversation, table
+from goalline.store.track import deactivation, events, rollups
+from goalline.store.track.events import Told
+from goalline.store.track.settling import Change, settle
+
+_AT_ONCE = 1_000
+_conversation = table(Conversation).c
+_OPEN_ONCE = Upsert(
+    table(Conversation),
+    lambda statement: statement.on_conflict_do_nothing(index_elements=["project_id", "conversation_id"]),
+)
+_HOLD = (
+    sa.select(
+        _conversation.id,
+        _conversation.conversation_id,
+        _conversation.agent_id,
+        _conversation.contact_id,
+        _conversation.contact_tracked,
+        _conversation.ended_at,
+        _conversation.erased_at,
+    )
+    .where(
+        _conversation.project_id == bindparam("project_id"),
+        _conversation.conversation_id.in_(bindparam("conversation_ids", expanding=True)),
+    )
+    .order_by(_conversation.id)
+    .with_for_update()
+)
+_RENAME = (
+    sa.update(table(Conversation))
+    .where(_conversation.id == bindparam("row_id"))
+    .values(
+        agent_id=bindparam("new_agent"), contact_id=bindparam("new_contact"), contact_tracked=bindparam("from_events")
+    )
+)
+_CLOSE = sa.delete(table(Conversation)).where(_conversation.id.in_(bindparam("row_ids", expanding=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of events, by their place in the batch: those refused with the reason, and known ones."""
+
+    accepted: int
+    duplicates: int
+    rejected: Mapping[int, str]
+
+
+class Vanished(Exception):
+    """A conversation was deleted between two looks at it; in a new transaction it is opened anew."""
+
+
+def record(
+    session: Session, project_id: UUID, batch: Mapping[int, Event], now: datetime, most_of_conversation: int
+) -> Outcome:
+    """Store events, each once, and bring up to date what their conversations amount to.
+
+    A conversation that is not known yet is opened. An event in the future happened `now`. Those of one batch may be of
+    any number of conversations.
+
+    Args:
+        session: a transaction.
+        project_id: whose events they are.
+        batch: the events, by their place in what was sent.
+        now: the time of receipt.
+        most_of_conversation: how many events one conversation may have.
+
+    Raises:
+        Vanished: a conversation is being deleted just now; do it again.
+    """
+    if not batch:
+        return Outcome(0, 0, {})
+    held = _hold(session, project_id, batch.values(), now)
+    row_ids = [row.id for row in held.values()]
+    resolver = _resolver(session, project_id, batch.values(), row_ids)
+    silent = deactivation.deactivated(
+        session,
+        project_id,
+        {event.contact_id for event in batch.values()} | {row.contact_id for row in held.values()},
+    )
+    told = events.load(session, row_ids)
+    known = {one.tracked.event_id for of_one in told.values() for one in of_one}
+    room = {row_id: most_of_conversation - len(of_one) for row_id, of_one in told.items()}
+    fresh: dict[str, tuple[Any, Event, Told]] = {}
+    rejected: dict[int, str] = {}
+    for index, event in batch.items():
+        row = held[event.conversation_id]
+        if event.id in known or event.id in fresh:
+            continue
+        why = _unwelcome(event, row, silent, room[row.id], most_of_conversation)
+        try:
+            if why:
+                raise Unresolved(why)
+            tracked = _tracked(event, min(event.occurred_at, now), resolver)
+        except Unresolved as error:
+            rejected[index] = str(error)
+            continue
+        room[row.id] -= 1
+        fresh[event.id] = (row, event, Told(tracked, event.agent_id, event.contact_id))
+    stored = events.insert(
+        session, [events.row_of(project_id, row.id, event, one, now) for row, event, one in fresh.values()]
+    )
+    added: dict[UUID, list[Told]] = {}
+    for event_id in stored:
+        row, _, one = fresh[event_id]
+        added.setdefault(row.id, []).append(one)
+    _settle_added(session, project_id, held.values(), told, added)
+    # One that was opened and erased has no events either, and stays: what comes of it later must find it erased.
+    unused = [
+        row.id
+        for row in held.values()
+        if row.ended_at is None and row.erased_at is None and not told[row.id] and row.id not in added
+    ]
+    if unused:
+        run(session, _CLOSE, row_ids=unused)
+    return Outcome(len(stored), len(batch) - len(stored) - len(rejected), rejected)
+
+
+def adopt(session: Session, project_id: UUID, row_id: UUID, agent_before: str, agent_id: str) -> None:
+    """Count what the events of a held conversation amount to for the agent that it turned out to be of."""
+    hold_goals(session, [row_id])
+    tracked = load(session, row_id)
+    settle(session, project_id, [Change(row_id, agent_before, tracked, agent_id, tracked)])
+
+
+def load(session: Session, row_id: UUID) -> Track:
+    """Return what the events of a conversation amount to."""
+    return track(one.tracked for one in events.load(session, [row_id])[row_id])
+
+
+def forget(session: Session, project_id: UUID, row_id: UUID, agent_id: str) -> None:
+    """Take what the events of a held conversation amount to out of the counts; the events go with its row."""
+    hold_goals(session, [row_id])
+    settle(session, project_id, [Change(row_id, agent_id, load(session, row_id), agent_id, Track())])
+
+
+def forget_step(session: Session, project_id: UUID, goal_id: UUID, key: str) -> None:
+    """Delete the events of a step of a held goal, and take what they amount to out of cycles and counts."""
+    rows = session.execute(
+        sa.select(_conversation.id, _conversation.agent_id)
+        .where(_conversation.id.in_(events.conversations_at(goal_id, key)))
+        .order_by(_conversation.id)
+    ).all()
+    for part in (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)):
+        told = events.load(session, [row.id for row in part], goal_id)
+        changed = []
+        for row in part:
+            before = [one.tracked for one in told[row.id]]
+            after = [one for one in before if not (isinstance(one, StepReached) and one.step.key == key)]
+            changed.append(Change(row.id, row.agent_id, track(before), row.agent_id, track(after)))
+        settle(session, project_id, changed)
+    events.delete_step(session, goal_id, key)
+    rollups.forget_erased_step(session, project_id, goal_id, key)
+
+
+def hold_goals(session: Session, row_ids: Sequence[UUID]) -> None:
+    """Keep the goals that some conversations' events are of from being deleted until the transaction ends."""
+    goals.lock_existing(session, sorted(events.goals_of(session, row_ids)))
+
+
+def _hold(session: Session, project_id: UUID, batch: Iterable[Event], now: datetime) -> dict[str, Any]:
+    named = sorted({event.conversation_id for event in batch})
+    # Tried even where all are there: it waits for whoever moves the project to another time zone, which a lock of
+    # rows would not.
+    _OPEN_ONCE.run(
+        session,
+        [
+            {
+                "id": uuid4(),
+                "project_id": project_id,
+                "conversation_id": conversation_id,
+                "agent_id": "",
+                "contact_tracked": False,
+                "received_at": now,
+                "transcript": [],
+                "transcript_digest": "",
+                "evaluations": 0,
+            }
+            for conversation_id in named
+        ],
+    )
+    held = {row.conversation_id: row for row in run(session, _HOLD, project_id=project_id, conversation_ids=named)}
+    if len(held) < len(named):
+        # Not simply opened here: who holds some conversations must not wait for others to be opened.
+        raise Vanished
+    return held
+
+
+def _resolver(session: Session, project_id: UUID, batch: Iterable[Event], row_ids: Sequence[UUID]) -> Resolver:
+    named = {event.goal for event in batch if event.goal}
+    meant = histories.called(session, project_id, sorted(named))
+    for name in named:
+        with suppress(ValueError):
+            meant.add(UUID(name))
+    # First held, then read: nobody deletes a goal or a step of it between the two.
+    goals.lock_existing(session, sorted(meant | events.goals_of(session, row_ids)))
+    if not meant:
+        return Resolver((), {})
+    ids = sorted(meant)
+    return Resolver(histories.histories_of(session, project_id, ids), histories.deleted_steps(session, ids))
+
+
+def _unwelcome(event: Event, row: Any, silent: set[str], room: int, most: int) -> str | None:
+    if row.erased_at is not None:
+        return "this conversation was erased; nothing more is recorded of it"
+    if event.contact_id in silent or row.contact_id in silent:
+        return "this contact is deactivated; nothing more is recorded of it"
+    if room <= 0:
+        return f"this conversation has {most:,} events, and that is the limit (GOALLINE_MAX_EVENTS_PER_CONVERSATION)"
+    return None
+
+
+def _tracked(event: Event, at: datetime, resolver: Resolver) -> Tracked:
+    match event.type:
+        case EventType.GOAL_STEP:
+            return resolver.reached(event, at)
+        case EventType.TASK_COMPLETED:
+            return TaskCompleted(event.id, at, event.label)
+        case EventType.STEP_EXECUTED:
+            return StepExecuted(event.id, at, event.label)
+
+
+def _settle_added(
+    session: Session,
+    project_id: UUID,
+    held: Iterable[Any],
+    told: Mapping[UUID, Sequence[Told]],
+    added: Mapping[UUID, Sequence[Told]],
+) -> None:
+    changed, renamed = [], []
+    for row in held:
+        if row.id not in added:
+            continue
+        before, after = told[row.id], [*told[row.id], *added[row.id]]
+        chronicle = sorted(after, key=lambda one: (one.tracked.at, one.tracked.event_id))
+        # Who talked is for the webhook to say; until it has come, the earliest event that names somebody is believed.
+        agent_id, contact_id, from_events = row.agent_id, row.contact_id, row.contact_tracked
+        if row.ended_at is None:
+            agent_id = next((one.agent_id for one in chronicle if one.agent_id), agent_id)
+        if contact_id is None or from_events:
+            contact_id = next((one.contact_id for one in chronicle if one.contact_id), contact_id)
+            from_events = contact_id is not None
+        if (agent_id, contact_id) != (row.agent_id, row.contact_id):
+            renamed.append(
+                {"row_id": row.id, "new_agent": agent_id, "new_contact": contact_id, "from_events": from_events}
+            )
+        changed.append(
+            Change(
+                row.id,
+                row.agent_id,
+                track(one.tracked for one in before),
+                agent_id,
+                track(one.tracked for one in after),
+            )
+        )
+    if renamed:
+        session.connection().execute(_RENAME, renamed)
+    if changed:
+        settle(session, project_id, changed)

@@ -1,0 +1,135 @@
+"""Settling: cycles, paths and counts are made to say what the events of conversations amount to now.
+
+Whoever changes what a conversation's events amount to holds, in this order: the conversation, the goals that its events
+are of, its cycles and its path, and the counts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlmodel import Session
+
+from goalline.domain.track import Place, Tally, Track, changes, differing, path_digest, tallies
+from goalline.store.database import Upsert, run
+from goalline.store.tables import Cycle, Path, PathTaken, Project, table
+from goalline.store.track import rollups
+
+_cycle, _path, _taken = table(Cycle), table(Path), table(PathTaken)
+_ZONE = sa.select(table(Project).c.time_zone).where(table(Project).c.id == bindparam("project_id"))
+_DROP_CYCLE = sa.delete(_cycle).where(
+    _cycle.c.conversation_id == bindparam("of"),
+    _cycle.c.goal_id == bindparam("goal"),
+    _cycle.c.number == bindparam("nth"),
+)
+_DROP_TAKEN = sa.delete(_taken).where(_taken.c.conversation_id == bindparam("of"))
+
+
+def _replacing(replaced: sa.Table) -> Upsert:
+    names = [column.name for column in replaced.c if not column.primary_key]
+    return Upsert(
+        replaced,
+        lambda statement: statement.on_conflict_do_update(
+            index_elements=replaced.primary_key, set_={name: statement.excluded[name] for name in names}
+        ),
+    )
+
+
+_STORE_CYCLE, _STORE_TAKEN = _replacing(_cycle), _replacing(_taken)
+_NAME_PATH = Upsert(_path, lambda statement: statement.on_conflict_do_nothing(index_elements=_path.primary_key))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a held conversation's events amounted to, and amount to now; and for which agent they are counted."""
+
+    conversation_id: UUID
+    agent_before: str
+    before: Track
+    agent_after: str
+    after: Track
+
+
+def settle(session: Session, project_id: UUID, changed: Iterable[Change]) -> None:
+    """Store the cycles and paths of held conversations as they are now, and count the difference."""
+    zone: str = run(session, _ZONE, project_id=project_id).scalar_one()
+    ledger = _Ledger()
+    for change in sorted(changed, key=lambda change: change.conversation_id):
+        ledger.compare_counts(change, zone)
+        ledger.compare_cycles(change)
+        ledger.compare_paths(change)
+    ledger.write(session, project_id)
+
+
+@dataclass(slots=True)
+class _Ledger:
+    counted: dict[Place, Tally] = field(default_factory=dict)
+    cycles: list[dict[str, Any]] = field(default_factory=list)
+    cycles_gone: list[dict[str, Any]] = field(default_factory=list)
+    taken: list[tuple[UUID, datetime, tuple[str, ...]]] = field(default_factory=list)
+    untaken: list[dict[str, Any]] = field(default_factory=list)
+
+    def compare_counts(self, change: Change, zone: str) -> None:
+        before, after = change.before, change.after
+        if change.agent_before == change.agent_after:
+            before, after = differing(before, after)
+        old, new = tallies(before, change.agent_before, zone), tallies(after, change.agent_after, zone)
+        for place, tally in changes(old, new).items():
+            there = self.counted.get(place)
+            self.counted[place] = there + tally if there else tally
+
+    def compare_cycles(self, change: Change) -> None:
+        row_id = change.conversation_id
+        old = {(goal_id, cycle.number): cycle for goal_id, cycle in change.before.cycles}
+        new = {(goal_id, cycle.number): cycle for goal_id, cycle in change.after.cycles}
+        self.cycles += [
+            {
+                "conversation_id": row_id,
+                "goal_id": goal_id,
+                "number": number,
+                "state": cycle.state,
+                "started_at": cycle.started_at,
+                "completed_at": cycle.completed_at,
+                **rollups.saved(cycle.savings),
+            }
+            for (goal_id, number), cycle in new.items()
+            if old.get((goal_id, number)) != cycle
+        ]
+        self.cycles_gone += [
+            {"of": row_id, "goal": goal_id, "nth": number} for goal_id, number in old.keys() - new.keys()
+        ]
+
+    def compare_paths(self, change: Change) -> None:
+        steps = change.after.steps
+        if steps and steps != change.before.steps:
+            self.taken.append((change.conversation_id, steps[0].at, change.after.path))
+        elif change.before.steps and not steps:
+            self.untaken.append({"of": change.conversation_id})
+
+    def write(self, session: Session, project_id: UUID) -> None:
+        connection = session.connection()
+        if self.cycles_gone:
+            connection.execute(_DROP_CYCLE, self.cycles_gone)
+        if self.cycles:
+            _STORE_CYCLE.run(session, self.cycles)
+        if self.taken:
+            take_paths(session, project_id, self.taken)
+        if self.untaken:
+            connection.execute(_DROP_TAKEN, self.untaken)
+        rollups.count(session, project_id, {place: tally for place, tally in self.counted.items() if tally != Tally()})
+
+
+def take_paths(session: Session, project_id: UUID, taken: Sequence[tuple[UUID, datetime, tuple[str, ...]]]) -> None:
+    """Store which paths held conversations took: each with the time of its first step, and the names of all steps."""
+    digests = {path: path_digest(path) for _, _, path in taken}
+    # Two transactions may name the same new paths: in one order, neither waits for the other in a ring.
+    named = sorted((digest, list(path)) for path, digest in digests.items())
+    _NAME_PATH.run(session, [{"project_id": project_id, "digest": digest, "steps": steps} for digest, steps in named])
+    _STORE_TAKEN.run(
+        session,
+        [{"conversation_id": row_id, "digest": digests[path], "began_at": at} for row_id, at, path in taken],
+    )
