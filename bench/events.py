@@ -36,8 +36,9 @@ from bench.stopwatch import Measured
 from bench.stream import DAYS, EACH, GOALS, NOW, batches, stream
 from goalline import pipeline
 from goalline.domain.event import Event
-from goalline.store import goals, projects, schema
+from goalline.store import projects, schema
 from goalline.store.database import Database
+from goalline.store.goals import goals
 from tests.servers import fresh_database
 
 SMALLEST, TIMES = 10_000, 10

@@ -17,8 +17,8 @@ from structlog.contextvars import bound_contextvars
 from goalline import pipeline
 from goalline.bootstrap import Services, services
 from goalline.settings import LogFormat, Settings
-from goalline.store import evaluations
-from goalline.store.evaluations import Claim
+from goalline.store.conversations import evaluations
+from goalline.store.conversations.evaluations import Claim
 from goalline.telemetry import configure_logs, log, place_of
 
 _MOST_BELLS = 10_000

@@ -11,7 +11,7 @@ from goalline import pipeline
 from goalline.cli import evaluations as commands
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.refusal import NotFound
-from goalline.store import evaluations
+from goalline.store.conversations import evaluations
 from goalline.store.database import DatabaseUnavailable
 from goalline.store.tables import Conversation, Evaluation
 from goalline.worker import utc_now

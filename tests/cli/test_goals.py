@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from goalline.domain.goal import GoalEdit, Kind
-from goalline.store import goals
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from tests.cli.terminal import Terminal
 from tests.domain.steps import FLIGHT_STEPS
 from tests.running import environment

@@ -14,9 +14,9 @@ from goalline.domain.cycle import Savings, StepReached
 from goalline.domain.goal import GoalDraft, Kind
 from goalline.domain.step import Step
 from goalline.domain.track import Place, StepExecuted, Tally, TaskCompleted, Tracked, tallies, track
-from goalline.store import goals
 from goalline.store.database import Database
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Conversation, Cycle, Project, StepEvent, TrackRollup, table
 
 BEGAN = datetime(2026, 10, 3, 20, 0, tzinfo=UTC)

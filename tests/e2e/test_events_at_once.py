@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from goalline.store.database import Database
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals.goals import CurrentGoal
 from tests.e2e.reported import Reported, create_goals, is_stored, report, should_be, stored_events, time_zone
 from tests.running import Running, environment, run, serving
 

@@ -21,8 +21,9 @@ from goalline.domain.key import Scope
 from goalline.domain.transcript import Delivery
 from goalline.domain.verdict import Outcome
 from goalline.settings import Settings
-from goalline.store import goals, projects, schema
+from goalline.store import projects, schema
 from goalline.store.database import Database
+from goalline.store.goals import goals
 from goalline.worker import Bell, utc_now
 from tests.api.world import ScriptedJudge, make_key
 

@@ -9,9 +9,9 @@ from sqlalchemy import event
 from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason, Status
 from goalline.domain.refusal import Conflict
 from goalline.pipeline import Receipt
-from goalline.store import conversations
+from goalline.store.contacts import erasure
+from goalline.store.conversations import conversations
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation, Verdict
-from goalline.store.track import erasure
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.store.contact_lives import MIA, NOA, activate, deactivate, erase, residue
 from tests.store.tracking import everything, flight, task, track

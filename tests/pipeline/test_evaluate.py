@@ -11,9 +11,9 @@ from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.transcript import Role, Turn, digest
 from goalline.domain.verdict import Outcome
-from goalline.store import goals
-from goalline.store.evaluations import Claim
-from goalline.store.goals import CurrentGoal
+from goalline.store.conversations.evaluations import Claim
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Evaluation
 from goalline.store.tables import Verdict as VerdictRow
 from tests.pipeline.conftest import ScriptedJudge, Stage

@@ -8,8 +8,9 @@ from goalline.domain.evaluation import RING_AGAIN_AFTER, JudgementFailed, JudgeU
 from goalline.domain.goal import Kind
 from goalline.domain.verdict import Outcome
 from goalline.pipeline import SWEEP_LIMIT
-from goalline.store import conversations, goals
-from goalline.store.goals import CurrentGoal
+from goalline.store.conversations import conversations
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Conversation, Evaluation
 from goalline.store.tables import Verdict as VerdictRow
 from tests.pipeline.conftest import ScriptedJudge, Stage

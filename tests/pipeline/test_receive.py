@@ -8,7 +8,8 @@ import pytest
 
 from goalline.domain.evaluation import RING_AGAIN_AFTER, Status
 from goalline.domain.refusal import Conflict
-from goalline.store import conversations, projects
+from goalline.store import projects
+from goalline.store.conversations import conversations
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.store.world import HOUR, MINUTE, NOW, World, a_project, at_once
@@ -110,7 +111,7 @@ def test_a_delivery_that_meets_the_deletion_of_its_conversation_is_new(
         with stage.world.database.transaction() as session:
             conversations.remove(session, stage.world.project.id, first.row_id)
 
-    monkeypatch.setattr("goalline.store.conversations.get", delete_first)
+    monkeypatch.setattr("goalline.store.conversations.conversations.get", delete_first)
     second = stage.receive()
     assert not second.duplicate
     assert [row.id for row in stage.world.rows(Conversation)] == [second.row_id]

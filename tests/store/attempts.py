@@ -6,7 +6,7 @@ from typing import Any
 
 from goalline import pipeline
 from goalline.domain.event import Event
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals.goals import CurrentGoal
 from tests.domain.tracked import STEPS
 from tests.store.world import NOW, SECOND, World
 

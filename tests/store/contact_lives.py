@@ -15,9 +15,11 @@ from goalline.domain.goal import GoalInForce, goals_in_force
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.verdict import Evidence, Outcome, Verdict
 from goalline.pipeline import Work
-from goalline.store import conversations, evaluations, histories, projects, rollups
+from goalline.store import projects, rollups
+from goalline.store.contacts import deactivation
+from goalline.store.conversations import conversations, evaluations
+from goalline.store.goals import histories
 from goalline.store.tables import Conversation, Evaluation, Row
-from goalline.store.track import deactivation
 from tests.domain.tracked import STEPS
 from tests.store.tracking import passed, step, task, track
 from tests.store.world import EFFORT, LEASE, NOW, SECOND, World, delivery

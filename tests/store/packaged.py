@@ -8,9 +8,9 @@ from goalline.domain.goal import GoalDraft, GoalEdit, Kind
 from goalline.domain.package import Package, packed
 from goalline.domain.refusal import Conflict, Invalid
 from goalline.domain.step import Step
-from goalline.store import goals, packages
-from goalline.store.goals import CurrentGoal
-from goalline.store.packages import Imported
+from goalline.store.goals import goals, packages
+from goalline.store.goals.goals import CurrentGoal
+from goalline.store.goals.packages import Imported
 from goalline.store.tables import Goal, GoalPeriod, GoalRevision
 from tests.domain.steps import FLIGHT_STEPS, STEPS, begin, complete, pass_by
 from tests.store.world import NOW, World, a_project

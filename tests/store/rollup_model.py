@@ -16,12 +16,14 @@ from goalline.domain.evaluation import Status
 from goalline.domain.goal import GoalEdit, GoalInForce, Kind, goals_in_force
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.verdict import Outcome, Verdict
-from goalline.store import conversations, evaluations, goals, histories, rollups
-from goalline.store.evaluations import Claim
-from goalline.store.goals import CurrentGoal
+from goalline.store import rollups
+from goalline.store.conversations import conversations, evaluations
+from goalline.store.conversations.evaluations import Claim
+from goalline.store.conversations.verdicts import store_verdicts
+from goalline.store.goals import goals, histories
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation, VerdictRollup
 from goalline.store.tables import Verdict as VerdictRow
-from goalline.store.verdicts import store_verdicts
 from tests.domain.steps import FLIGHT_STEPS
 from tests.store.world import BEFORE, HOUR, LEASE, NOW, SECOND, World, delivery
 

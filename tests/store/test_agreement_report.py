@@ -13,8 +13,9 @@ from goalline.domain.agreement import OUTCOME_OF, Cell, Comparison
 from goalline.domain.cycle import CycleState
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.verdict import Outcome
-from goalline.store import conversations, goals
-from goalline.store.goals import CurrentGoal
+from goalline.store.conversations import conversations
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.reports import agreement
 from goalline.store.reports.agreement import AgreementFilter
 from goalline.store.tables import Conversation

@@ -19,7 +19,9 @@ from goalline.domain.goal import GoalEdit, GoalInForce, Kind
 from goalline.domain.refusal import NotFound
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Outcome, Verdict
-from goalline.store import conversations, goals, rollups
+from goalline.store import rollups
+from goalline.store.conversations import conversations
+from goalline.store.goals import goals
 from goalline.store.tables import Conversation, Evaluation
 from tests.domain.steps import FLIGHT_STEPS
 from tests.store.rollup_model import recount, stored

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from goalline.domain.evaluation import Reason, Status
-from goalline.store import backlog, evaluations, projects
+from goalline.store import projects
+from goalline.store.conversations import backlog, evaluations
 from goalline.store.tables import Conversation
 from tests.store.world import EFFORT, HOUR, NOW, SECOND, World
 

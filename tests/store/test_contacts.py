@@ -13,8 +13,10 @@ from goalline.domain.evaluation import Reason, Status
 from goalline.domain.refusal import NotFound
 from goalline.domain.verdict import Outcome
 from goalline.pipeline import judging
-from goalline.store import contacts, conversations, dossiers, goals
-from goalline.store.contacts import Completions, Profile
+from goalline.store.contacts import contacts, deactivation, dossiers
+from goalline.store.contacts.contacts import Completions, Profile
+from goalline.store.conversations import conversations
+from goalline.store.goals import goals
 from goalline.store.tables import (
     Conversation,
     ConversationRollup,
@@ -28,7 +30,6 @@ from goalline.store.tables import (
     Verdict,
     VerdictRollup,
 )
-from goalline.store.track import deactivation
 from tests.store.contact_lives import MIA, NOA, activate, begin, deactivate, erase, judgement, move, residue
 from tests.store.tracking import at, everything, flight, receive, step, task, track
 from tests.store.world import NOW, World, a_project

@@ -15,11 +15,11 @@ from goalline.domain.goal import Kind
 from goalline.domain.refusal import NotFound
 from goalline.domain.transcript import Role, Turn, digest
 from goalline.domain.verdict import Outcome
-from goalline.store import conversations, listing
-from goalline.store.listing import ConversationFilter
+from goalline.store.conversations import conversations, listing
+from goalline.store.conversations.listing import ConversationFilter
+from goalline.store.conversations.verdicts import verdicts_of
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation
 from goalline.store.tables import Verdict as VerdictRow
-from goalline.store.verdicts import verdicts_of
 from tests.store.world import EFFORT, HOUR, MINUTE, NOW, World, a_project, at_once, delivery, verdict
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from goalline.domain.evaluation import Effort, Reason, Status, Usage
 from goalline.domain.verdict import Outcome
-from goalline.store import evaluations, recovery
-from goalline.store.evaluations import Claim
+from goalline.store.conversations import evaluations, recovery
+from goalline.store.conversations.evaluations import Claim
 from goalline.store.tables import Evaluation
 from goalline.store.tables import Verdict as VerdictRow
 from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World, at_once, verdict

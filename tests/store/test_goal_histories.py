@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from goalline.domain.goal import GoalEdit, Kind, goals_in_force
 from goalline.domain.refusal import Conflict
-from goalline.store import goals, histories
+from goalline.store.goals import goals, histories
 from tests.domain.steps import FLIGHT_STEPS
 from tests.domain.timeline import AGENTS, TICK, TIMELINES, Act, Event, Timeline, telling_times
 from tests.store.world import NOW, World, draft

@@ -10,8 +10,8 @@ from sqlmodel import Session
 from goalline.domain.goal import GoalEdit, Kind, State
 from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.domain.verdict import Outcome
-from goalline.store import goals
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Goal, GoalPeriod, GoalRevision, Row, VerdictRollup
 from goalline.store.tables import Verdict as VerdictRow
 from tests.domain.steps import FLIGHT_STEPS

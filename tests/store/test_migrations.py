@@ -12,8 +12,10 @@ from sqlalchemy.exc import IntegrityError
 
 from goalline.domain.goal import Kind
 from goalline.domain.key import Scope
-from goalline.store import conversations, goals, projects, schema
+from goalline.store import projects, schema
+from goalline.store.conversations import conversations
 from goalline.store.database import Database
+from goalline.store.goals import goals
 from tests.store.world import BEFORE, NOW, World
 
 PROJECT, KEY, GOAL, CALL, RUN, VERDICT = (UUID(int=number) for number in range(1, 7))

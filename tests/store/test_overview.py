@@ -2,7 +2,8 @@
 
 from goalline.domain.cycle import CycleState
 from goalline.domain.goal import GoalEdit, Kind
-from goalline.store import contacts, goals
+from goalline.store.contacts import contacts
+from goalline.store.goals import goals
 from goalline.store.tables import Conversation
 from goalline.store.track import overview
 from goalline.store.track.overview import Overview

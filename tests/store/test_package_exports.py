@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from goalline.domain.refusal import Conflict, NotFound
-from goalline.store import goals, packages
+from goalline.store.goals import goals, packages
 from goalline.store.tables import GoalRevision, table
 from tests.domain.steps import FLIGHT_STEPS
 from tests.store.packaged import (

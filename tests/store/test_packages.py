@@ -6,7 +6,7 @@ import pytest
 
 from goalline.domain.goal import State
 from goalline.domain.package import Action
-from goalline.store.packages import Imported
+from goalline.store.goals.packages import Imported
 from goalline.store.tables import GoalPeriod
 from tests.domain.steps import FLIGHT_STEPS, STEPS, begin, complete
 from tests.store.packaged import (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from goalline import pipeline
 from goalline.domain.event import Event
 from goalline.domain.path import Direction, Node
-from goalline.store import conversations
+from goalline.store.conversations import conversations
 from goalline.store.reports import paths
 from goalline.store.reports.paths import Behind, Grown, Growth, PathFilter
 from goalline.store.tables import Conversation, TrackRollup

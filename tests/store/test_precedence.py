@@ -3,8 +3,8 @@
 from datetime import UTC, date, datetime, timedelta
 
 from goalline.domain.goal import GoalEdit, Kind
-from goalline.store import goals
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.reports import rates as reports
 from goalline.store.reports.rates import RateFilter, Tally
 from tests.domain.steps import FLIGHT_STEPS

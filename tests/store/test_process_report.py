@@ -11,8 +11,9 @@ from goalline.domain.calendar import Interval
 from goalline.domain.cycle import Savings
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.step import Step
-from goalline.store import conversations, goals, steps
-from goalline.store.goals import CurrentGoal
+from goalline.store.conversations import conversations
+from goalline.store.goals import goals, steps
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.reports import process
 from goalline.store.reports.process import GoalProgress, Progress, TrackFilter
 from goalline.store.tables import TrackRollup

@@ -12,7 +12,9 @@ from goalline.domain.event import Event
 from goalline.domain.goal import GoalEdit
 from goalline.domain.key import Scope, prefix_of
 from goalline.domain.refusal import Conflict, NotFound
-from goalline.store import conversations, goals, projects, rollups
+from goalline.store import projects, rollups
+from goalline.store.conversations import conversations
+from goalline.store.goals import goals
 from goalline.store.tables import ApiKey, Conversation, Project
 from goalline.store.track import rollups as track_rollups
 from tests.domain.steps import FLIGHT_STEPS, STEPS, begin, complete

@@ -8,7 +8,7 @@ import pytest
 
 from goalline.domain.event import Event
 from goalline.domain.goal import GoalEdit
-from goalline.store import goals
+from goalline.store.goals import goals
 from goalline.store.tables import Conversation, Cycle, PathTaken, StepEvent, TrackRollup
 from tests.domain.tracked import CONFIRMED, DETAILS, START
 from tests.store.tracking import (

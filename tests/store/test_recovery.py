@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from goalline.domain.evaluation import MOST_INTERRUPTIONS, Reason, Status
-from goalline.store import evaluations, recovery
+from goalline.store.conversations import evaluations, recovery
 from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World, at_once
 
 

@@ -10,8 +10,9 @@ from goalline.domain.calendar import Interval
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.rates import Counts
 from goalline.domain.verdict import Outcome
-from goalline.store import conversations, goals
-from goalline.store.goals import CurrentGoal
+from goalline.store.conversations import conversations
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.reports import rates as reports
 from goalline.store.reports.rates import RateFilter, Tally
 from goalline.store.tables import Conversation

@@ -12,8 +12,8 @@ from goalline.domain.event import Event
 from goalline.domain.goal import Kind
 from goalline.domain.step import StepContent
 from goalline.domain.track import Measure
-from goalline.store import goals, steps
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals import goals, steps
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Cycle, DeletedStep, StepEvent, TrackRollup
 from goalline.store.track import recording
 from goalline.store.track.recording import Outcome

@@ -11,8 +11,8 @@ from sqlmodel import Session
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.refusal import Invalid, NotFound
 from goalline.domain.step import Step, StepContent
-from goalline.store import goals, histories, steps
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals import goals, histories, steps
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import GoalRevision, table
 from tests.domain.steps import FLIGHT, FLIGHT_STEPS, GOOD_STEPS, STEPS, begin, complete
 from tests.store.world import HOUR, NOW, World, a_project, at_once

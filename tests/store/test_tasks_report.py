@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from goalline.store import conversations
+from goalline.store.conversations import conversations
 from goalline.store.reports import tasks
 from goalline.store.reports.process import TrackFilter
 from goalline.store.reports.tasks import TaskCounts

@@ -16,8 +16,10 @@ from goalline import pipeline
 from goalline.domain.event import Event
 from goalline.domain.goal import Kind
 from goalline.domain.refusal import NotFound
-from goalline.store import conversations, goals, projects, rollups
+from goalline.store import projects, rollups
+from goalline.store.conversations import conversations
 from goalline.store.database import Database
+from goalline.store.goals import goals
 from goalline.store.tables import Conversation, Cycle, PathTaken, StepEvent, TrackRollup
 from goalline.store.track import recording
 from tests.store.tracking import (

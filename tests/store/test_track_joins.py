@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from goalline.store import conversations
+from goalline.store.conversations import conversations
 from goalline.store.tables import Conversation, TrackRollup
 from tests.store.tracking import everything, flight, outcome, receive, task, track
 from tests.store.world import World

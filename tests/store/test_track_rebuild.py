@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from goalline.domain.cycle import CycleState
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.track import Measure, Place, Tally
-from goalline.store import conversations, goals, projects, rollups, steps
+from goalline.store import projects, rollups
+from goalline.store.conversations import conversations
+from goalline.store.goals import goals, steps
 from goalline.store.rollups import Difference
 from goalline.store.tables import Cycle, Path, PathTaken, StepEvent, TrackRollup, table
 from goalline.store.track import events, recording

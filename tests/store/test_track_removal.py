@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from goalline.store import conversations, goals
+from goalline.store.conversations import conversations
+from goalline.store.goals import goals
 from goalline.store.tables import Conversation, Cycle, PathTaken, StepEvent, TrackRollup, table
 from tests.api.calls import stored
 from tests.store.tracking import counts, everything, flight, receive, step, task, track

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from goalline import pipeline
 from goalline.domain.event import Event
 from goalline.store import rollups
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import (
     Conversation,
     ConversationRollup,

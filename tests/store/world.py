@@ -19,13 +19,15 @@ from goalline.domain.goal import GoalDraft, Kind
 from goalline.domain.step import Step
 from goalline.domain.transcript import Delivery, digest
 from goalline.domain.verdict import Evidence, Outcome, Verdict
-from goalline.store import conversations, evaluations, goals, projects, rollups
+from goalline.store import projects, rollups
+from goalline.store.conversations import conversations, evaluations
+from goalline.store.conversations.evaluations import Claim
+from goalline.store.conversations.verdicts import store_verdicts
 from goalline.store.database import Database
-from goalline.store.evaluations import Claim
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.rollups import ConversationPlace
 from goalline.store.tables import Conversation, Evaluation, Project, Row, table
-from goalline.store.verdicts import store_verdicts
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=30)

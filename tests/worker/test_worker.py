@@ -24,8 +24,9 @@ from goalline.domain.goal import GoalDraft, GoalInForce, Kind
 from goalline.domain.transcript import Delivery, Turn
 from goalline.domain.verdict import Evidence, Outcome, Verdict
 from goalline.settings import Settings
-from goalline.store import goals, projects, schema
+from goalline.store import projects, schema
 from goalline.store.database import Database
+from goalline.store.goals import goals
 from goalline.store.tables import Evaluation, Project
 from goalline.worker import Bell, _Ringer, embedded_worker
 

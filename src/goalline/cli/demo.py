@@ -29,7 +29,8 @@ from goalline.cli.signals import ended_by_signals
 from goalline.domain.key import Scope
 from goalline.resources import folder
 from goalline.settings import Settings
-from goalline.store import goals, projects
+from goalline.store import projects
+from goalline.store.goals import goals
 from goalline.telemetry import configure_logs
 from goalline.worker import utc_now
 

@@ -21,8 +21,9 @@ from goalline.cli.tables import folding, ids, minute, table, whole
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.refusal import NotFound
 from goalline.settings import Settings
-from goalline.store import backlog, projects
-from goalline.store.backlog import Failed
+from goalline.store import projects
+from goalline.store.conversations import backlog
+from goalline.store.conversations.backlog import Failed
 from goalline.store.database import Database, DatabaseUnavailable
 from goalline.store.tables import Project
 from goalline.worker import Bell, utc_now

@@ -22,9 +22,10 @@ from goalline.cli.wording import plain
 from goalline.domain.goal import State
 from goalline.domain.package import Action, Package, written
 from goalline.domain.refusal import Conflict, Invalid, NotFound
-from goalline.store import goals, packages, projects
-from goalline.store.goals import CurrentGoal
-from goalline.store.packages import Imported
+from goalline.store import projects
+from goalline.store.goals import goals, packages
+from goalline.store.goals.goals import CurrentGoal
+from goalline.store.goals.packages import Imported
 from goalline.worker import utc_now
 
 app = typer.Typer(

@@ -13,7 +13,8 @@ from goalline.cli.tables import folding, table, whole
 from goalline.domain.calendar import TimeZone
 from goalline.domain.money import DEFAULT_CURRENCY, Currency
 from goalline.domain.text import Line
-from goalline.store import conversations, projects, rollups
+from goalline.store import projects, rollups
+from goalline.store.conversations import conversations
 from goalline.worker import utc_now
 
 app = typer.Typer(

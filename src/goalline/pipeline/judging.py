@@ -18,10 +18,11 @@ from goalline.domain.evaluation import (
 )
 from goalline.domain.goal import GoalInForce, goals_in_force
 from goalline.domain.transcript import Turn, is_empty
-from goalline.store import conversations, evaluations, goals, histories, recovery
+from goalline.store.conversations import conversations, evaluations, recovery
+from goalline.store.conversations.evaluations import Claim
+from goalline.store.conversations.verdicts import counted_goals, store_verdicts, take_back_verdicts
 from goalline.store.database import Database, DatabaseUnavailable
-from goalline.store.evaluations import Claim
-from goalline.store.verdicts import counted_goals, store_verdicts, take_back_verdicts
+from goalline.store.goals import goals, histories
 from goalline.telemetry import log, place_of
 
 SWEEP_LIMIT = 1_000

@@ -14,11 +14,13 @@ from goalline.domain.evaluation import (
 from goalline.domain.event import Event
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.transcript import Delivery, digest
-from goalline.store import contacts, conversations, evaluations, rollups
+from goalline.store import rollups
+from goalline.store.contacts import contacts, deactivation, erasure
+from goalline.store.conversations import conversations, evaluations
 from goalline.store.database import Database, Session
 from goalline.store.rollups import ConversationPlace
 from goalline.store.tables import Conversation, Project
-from goalline.store.track import deactivation, erasure, recording
+from goalline.store.track import recording
 from goalline.store.track.recording import Outcome, Vanished
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from goalline.store.contacts import Completions, Named, Profile
+from goalline.store.contacts.contacts import Completions, Named, Profile
 
 State = Literal["active", "deactivated"]
 

@@ -15,8 +15,8 @@ from goalline.domain.event import EventType
 from goalline.domain.goal import Kind
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Evidence, Outcome
-from goalline.store import conversations
-from goalline.store.dossiers import Dossier
+from goalline.store.contacts.dossiers import Dossier
+from goalline.store.conversations import conversations
 from goalline.store.tables import Cycle, StepEvent, Verdict
 
 FORMAT, VERSION = "goalline-contact", 1

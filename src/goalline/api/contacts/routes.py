@@ -17,8 +17,7 @@ from goalline.api.deps import Admin, Caller, Parts, Reader
 from goalline.api.problems import documented
 from goalline.bootstrap import Services
 from goalline.domain.text import Line
-from goalline.store import contacts, dossiers
-from goalline.store.track import deactivation
+from goalline.store.contacts import contacts, deactivation, dossiers
 from goalline.worker import utc_now
 
 router = APIRouter(prefix="/v1/contacts", tags=["contacts"])

@@ -15,10 +15,10 @@ from goalline.domain.evaluation import Reason, Status
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Evidence, Outcome
 from goalline.pipeline import Receipt
-from goalline.store import conversations
+from goalline.store.conversations import conversations
+from goalline.store.conversations.verdicts import NamedVerdict
 from goalline.store.tables import Conversation, Evaluation
 from goalline.store.track.overview import Overview
-from goalline.store.verdicts import NamedVerdict
 
 Dollars = Annotated[Decimal, PlainSerializer(money.written, return_type=str)]
 

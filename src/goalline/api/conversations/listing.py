@@ -6,11 +6,11 @@ from uuid import UUID
 
 from goalline.api.deps import PageQuery, cut
 from goalline.domain.goal import Kind
-from goalline.store import evaluations, listing
+from goalline.store.conversations import evaluations, listing
+from goalline.store.conversations.listing import ConversationFilter
+from goalline.store.conversations.verdicts import NamedVerdict, verdicts_of
 from goalline.store.database import Session
-from goalline.store.listing import ConversationFilter
 from goalline.store.tables import Conversation, Evaluation
-from goalline.store.verdicts import NamedVerdict, verdicts_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from goalline.domain.evaluation import Status
 from goalline.domain.text import Line
 from goalline.domain.transcript import Delivery, excess
 from goalline.domain.verdict import Outcome
-from goalline.store import conversations, evaluations
-from goalline.store.listing import ConversationFilter
+from goalline.store.conversations import conversations, evaluations
+from goalline.store.conversations.listing import ConversationFilter
+from goalline.store.conversations.verdicts import verdicts_of
 from goalline.store.track import overview
-from goalline.store.verdicts import verdicts_of
 from goalline.worker import utc_now
 
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"])

@@ -13,7 +13,7 @@ from goalline.api.problems import documented
 from goalline.bootstrap import Services
 from goalline.domain.goal import Kind, State
 from goalline.domain.package import FORMAT, MOST_GOALS, VERSION, Action, Package, written
-from goalline.store import packages
+from goalline.store.goals import packages
 from goalline.worker import utc_now
 
 router = APIRouter(prefix="/v1", tags=["goals"])

@@ -13,7 +13,7 @@ from goalline.api.goals.steps import StepOut, require_within_limit, steps_out
 from goalline.api.problems import documented
 from goalline.domain.goal import GoalDraft, GoalEdit, Kind, State
 from goalline.domain.text import Line
-from goalline.store import goals
+from goalline.store.goals import goals
 from goalline.worker import utc_now
 
 router = APIRouter(prefix="/v1/goals", tags=["goals"])

@@ -12,7 +12,7 @@ from goalline.bootstrap import Services
 from goalline.domain import duration, money
 from goalline.domain.refusal import Invalid
 from goalline.domain.step import Step, StepContent, StepKey, excess
-from goalline.store import steps
+from goalline.store.goals import steps
 from goalline.worker import utc_now
 
 router = APIRouter(prefix="/v1/goals/{goal_id}/steps", tags=["goals"])

@@ -16,10 +16,10 @@ from goalline.domain.calendar import local_day
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Evidence
 from goalline.judge.stand_in import MODEL as STAND_IN
-from goalline.store import conversations, evaluations
+from goalline.store.conversations import conversations, evaluations
+from goalline.store.conversations.verdicts import NamedVerdict, verdicts_of
 from goalline.store.tables import Verdict
 from goalline.store.track import overview
-from goalline.store.verdicts import NamedVerdict, verdicts_of
 
 router = APIRouter(include_in_schema=False)
 

@@ -19,8 +19,8 @@ from goalline.api.pages.sign_in import Visit
 from goalline.domain.calendar import Interval, day_start, local_day
 from goalline.domain.goal import Kind, State
 from goalline.judge.stand_in import MODEL as STAND_IN
-from goalline.store import goals
-from goalline.store.listing import ConversationFilter
+from goalline.store.conversations.listing import ConversationFilter
+from goalline.store.goals import goals
 from goalline.store.reports import process
 from goalline.store.reports import rates as reports
 from goalline.store.reports.process import GoalProgress, TrackFilter

@@ -18,8 +18,8 @@ from goalline.domain.cycle import CycleState
 from goalline.domain.refusal import Invalid
 from goalline.domain.text import Line
 from goalline.domain.verdict import Outcome
-from goalline.store import goals
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.reports import agreement as reports
 from goalline.store.reports.agreement import AgreementFilter
 

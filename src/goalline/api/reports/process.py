@@ -16,7 +16,7 @@ from goalline.api.reports.rates import GoalLine
 from goalline.domain import duration, money
 from goalline.domain.calendar import Interval
 from goalline.domain.track import percentile
-from goalline.store import goals
+from goalline.store.goals import goals
 from goalline.store.reports import process as reports
 from goalline.store.reports.process import GoalProgress, Progress, StepCount, TrackFilter
 from goalline.store.tables import Project

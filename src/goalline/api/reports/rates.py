@@ -16,7 +16,7 @@ from goalline.api.reports.periods import SeriesQuery
 from goalline.domain.calendar import Interval
 from goalline.domain.goal import Kind, State
 from goalline.domain.refusal import Invalid
-from goalline.store import goals
+from goalline.store.goals import goals
 from goalline.store.reports import rates as reports
 from goalline.store.reports.rates import GoalTally, RateFilter, Tally
 

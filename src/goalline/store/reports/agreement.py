@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from goalline.domain.agreement import OUTCOME_OF, Cell, Comparison
 from goalline.domain.verdict import Outcome
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Conversation, Cycle, GoalRevision, Verdict, table
 
 _conversation, _verdict, _cycle, _revision = table(Conversation), table(Verdict), table(Cycle), table(GoalRevision)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from goalline.domain.calendar import day_start
 from goalline.domain.goal import Kind, Period, cover, overlaps
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Goal, GoalPeriod, GoalRevision, Project, table
 
 _EVER = datetime.min.replace(tzinfo=UTC)

@@ -15,8 +15,8 @@ from goalline.domain.calendar import Interval, summed
 from goalline.domain.cycle import CycleState, Savings
 from goalline.domain.step import Step
 from goalline.domain.track import Measure
-from goalline.store import goals
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Goal, GoalRevision, TrackRollup, table
 
 _rollup = table(TrackRollup).c

@@ -14,7 +14,7 @@ from goalline.domain import rates
 from goalline.domain.calendar import Interval, day_start, summed
 from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
-from goalline.store.goals import CurrentGoal
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.reports import precedence
 from goalline.store.tables import (
     Conversation,

@@ -15,10 +15,11 @@ from goalline.domain.cycle import StepReached
 from goalline.domain.event import Event, EventType
 from goalline.domain.resolution import Resolver, Unresolved
 from goalline.domain.track import StepExecuted, TaskCompleted, Track, Tracked, track
-from goalline.store import goals, histories
+from goalline.store.contacts import deactivation
 from goalline.store.database import Upsert, run
+from goalline.store.goals import goals, histories
 from goalline.store.tables import Conversation, table
-from goalline.store.track import deactivation, events, rollups
+from goalline.store.track import events, rollups
 from goalline.store.track.events import Told
 from goalline.store.track.settling import Change, settle
 

@@ -6,8 +6,9 @@ from uuid import UUID
 from sqlmodel import Session, select
 
 from goalline.domain.step import Step, StepContent, find, with_step, without_step
-from goalline.store import goals, projects
+from goalline.store import projects
 from goalline.store.database import Upsert
+from goalline.store.goals import goals
 from goalline.store.tables import DeletedStep, GoalRevision, table
 from goalline.store.track import recording
 

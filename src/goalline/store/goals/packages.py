@@ -12,8 +12,9 @@ from goalline.domain.goal import GoalDraft, Kind, State, idle
 from goalline.domain.package import MOST_GOALS, Action, Package, packed
 from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.domain.step import excess
-from goalline.store import goals, projects
-from goalline.store.goals import CurrentGoal
+from goalline.store import projects
+from goalline.store.goals import goals
+from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Project
 
 _REVISED = ("description", "kind", "judged", "steps")

@@ -11,8 +11,8 @@ from sqlmodel import Session
 
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.track import Place, Tally, tallies, track
-from goalline.store import goals
 from goalline.store.database import run
+from goalline.store.goals import goals
 from goalline.store.tables import Conversation, Evaluation, PathTaken, Project, StepEvent, Verdict, table
 from goalline.store.track import events, rollups
 from goalline.store.track.events import Told

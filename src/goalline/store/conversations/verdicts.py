@@ -12,8 +12,9 @@ from goalline.domain.evaluation import Status
 from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
 from goalline.domain.verdict import Verdict
-from goalline.store import goals, rollups
-from goalline.store.evaluations import Claim
+from goalline.store import rollups
+from goalline.store.conversations.evaluations import Claim
+from goalline.store.goals import goals
 from goalline.store.rollups import VerdictPlace
 from goalline.store.tables import Conversation, Evaluation, GoalRevision, table
 from goalline.store.tables import Verdict as VerdictRow

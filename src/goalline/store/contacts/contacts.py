@@ -12,9 +12,10 @@ from sqlmodel import Session
 from goalline.domain.cycle import CycleState
 from goalline.domain.event import EventType
 from goalline.domain.refusal import NotFound
-from goalline.store import goals
+from goalline.store.contacts import deactivation, erasure
+from goalline.store.goals import goals
 from goalline.store.tables import Conversation, Cycle, Goal, GoalRevision, StepEvent, table
-from goalline.store.track import deactivation, erasure, events
+from goalline.store.track import events
 
 MOST_SHOWN = 50
 """How many of a contact's conversations a profile names, the latest ones."""

@@ -16,8 +16,11 @@ from goalline.domain.calendar import local_day
 from goalline.domain.refusal import NotFound
 from goalline.domain.text import storable
 from goalline.domain.transcript import Delivery, Turn
-from goalline.store import goals, rollups
+from goalline.store import rollups
+from goalline.store.contacts import deactivation, erasure
+from goalline.store.conversations.verdicts import Locked, counted_goals, take_back_verdicts
 from goalline.store.database import Upsert, run
+from goalline.store.goals import goals
 from goalline.store.rollups import ConversationPlace
 from goalline.store.tables import (
     Conversation,
@@ -25,8 +28,7 @@ from goalline.store.tables import (
     Project,
     table,
 )
-from goalline.store.track import deactivation, erasure, events, recording
-from goalline.store.verdicts import Locked, counted_goals, take_back_verdicts
+from goalline.store.track import events, recording
 
 _TURNS = TypeAdapter(tuple[Turn, ...])
 

@@ -1,0 +1,1 @@
+"""Goals in the database: written, their steps, their histories, carried to other projects."""
