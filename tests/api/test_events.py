@@ -113,7 +113,7 @@ def test_good_events_are_kept_beside_bad_ones_which_are_named_by_their_place(wor
         1: "id: must be a string",
         2: "the goal 'Pre-book a flight' had no step 'paid' when this happened; it had started, details, confirmed",
         4: "task.completed needs name",
-        5: "no goal was called 'X' and active when this happened; name it by its id",
+        5: "no goal was called 'X' when this happened; write it as it was then, or name it by its id",
     }
     assert sorted(row.event_id for row in rows(world, StepEvent)) == ["e-1", "e-4"]
 
@@ -132,8 +132,8 @@ def test_a_goal_may_be_named_by_its_id(world: World) -> None:
 def test_another_projects_goal_is_unknown_by_id_and_by_name(world: World) -> None:
     created = flight(world.client())
     answer = send(another_project(world), step(1, goal=created["id"]), step(2, goal=created["name"]))
-    assert [one["detail"].split(" and ")[0] for one in answer["rejected"]] == [
-        f"no goal was called '{created['id']}'",
+    assert [one["detail"].split(" when ")[0] for one in answer["rejected"]] == [
+        f"there is no goal {created['id']}",
         "no goal was called 'Pre-book a flight'",
     ]
     assert rows(world, StepEvent) == []

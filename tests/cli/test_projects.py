@@ -82,7 +82,7 @@ def test_a_project_is_not_made_in_an_unknown_time_zone(terminal: Terminal, zone:
 
 def test_moving_a_project_moves_its_conversations_to_their_days_there(terminal: Terminal, counted: World) -> None:
     told = terminal.prints("projects", "edit", "--time-zone", "Europe/London")
-    assert "'sample' counts its days in Europe/London now; 1 conversations moved to another day" in told
+    assert "'sample' counts its days in Europe/London now; 1 conversations moved to another day, and all" in told
     assert {row.day for row in counted.rows(Conversation)} == {
         local_day(ended_at, "Europe/London") for ended_at in (LATE, NOW)
     }

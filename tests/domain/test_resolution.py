@@ -39,7 +39,7 @@ def found(
     """Return goal, revision and step that an event means."""
     sent = {"id": "e-1", "type": "goal.step", "conversation_id": "call-1", "goal": "Flight", "step": "details"}
     event = Event.model_validate({**sent, "occurred_at": at, **more})
-    reached = Resolver(histories, deleted or {}).reached(event, at)
+    reached = Resolver(histories, deleted or {}).reached(event)
     assert (reached.event_id, reached.at) == ("e-1", at)
     return reached.goal_id, reached.revision, reached.step.key
 
@@ -66,7 +66,7 @@ def test_a_goal_is_found_by_its_name() -> None:
 
 def test_a_name_has_to_be_written_as_it_is() -> None:
     assert why(history(), goal="flight") == (
-        "no goal was called 'flight' and active when this happened; name it by its id"
+        "no goal was called 'flight' when this happened; write it as it was then, or name it by its id"
     )
 
 
@@ -76,7 +76,8 @@ def test_an_id_goes_before_a_name_that_looks_like_it() -> None:
 
 
 def test_an_id_that_is_unknown_is_no_goal() -> None:
-    assert "no goal was called" in why(history(), goal="00000000-0000-4000-8000-000000000009")
+    unknown = "00000000-0000-4000-8000-000000000009"
+    assert why(history(), goal=unknown) == why(history(), goal=f"{{{unknown}}}") == f"there is no goal {unknown}"
 
 
 RENAMED = history(FLIGHT, wording(), wording(2, "Fly", NOON))
@@ -108,10 +109,9 @@ def test_the_step_is_that_of_the_revision() -> None:
     longer = DETAILS.model_copy(update={"time_saved": timedelta(minutes=5)})
     edited = history(FLIGHT, wording(), wording(2, since=NOON, steps=(START, longer, CONFIRMED)))
     sent = {"id": "e-1", "type": "goal.step", "conversation_id": "call-1", "goal": "Flight", "step": "details"}
-    event = Event.model_validate({**sent, "occurred_at": NOON})
     resolver = Resolver([edited], {})
-    assert resolver.reached(event, NOON).step == longer
-    assert resolver.reached(event, NOON - SECOND).step == DETAILS
+    for at, step in ((NOON, longer), (NOON - SECOND, DETAILS)):
+        assert resolver.reached(Event.model_validate({**sent, "occurred_at": at})).step == step
 
 
 def test_of_two_goals_of_one_name_the_event_has_to_say_which() -> None:
@@ -147,7 +147,7 @@ def test_without_an_agent_the_only_goal_of_that_name_is_meant() -> None:
 
 
 def test_another_agents_goal_is_not_found_by_name() -> None:
-    assert "no goal was called 'Flight'" in why(ANNS, agent_id="bob")
+    assert why(ANNS, agent_id="bob").endswith("or is another agent's")
 
 
 def test_another_agents_goal_is_refused_by_id() -> None:
@@ -176,7 +176,7 @@ def test_a_goal_is_not_meant_while_it_is_archived(at: datetime) -> None:
     assert why(AWAY, goal=str(FLIGHT), at=at) == (
         f"the goal {FLIGHT} was archived when this happened; restore it for what is to count"
     )
-    assert "no goal was called 'Flight' and active" in why(AWAY, at=at)
+    assert "the goal 'Flight' was archived when this happened" in why(AWAY, at=at)
 
 
 @pytest.mark.parametrize("goal", ["Flight", str(FLIGHT)])

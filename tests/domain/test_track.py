@@ -118,3 +118,8 @@ def test_a_duration_that_was_counted_and_taken_off_again_is_none() -> None:
 def test_a_percentile_is_the_nearest_rank(durations: list[int], share: float) -> None:
     histogram = {second: durations.count(second) for second in durations}
     assert percentile(histogram, share) == sorted(durations)[math.ceil(share * len(durations)) - 1]
+
+
+def test_of_events_of_one_instant_whose_ids_count_up_the_lower_number_comes_first() -> None:
+    told = [StepExecuted(f"e-{number}", NOON, f"step {number}") for number in (11, 9, 100, 10)]
+    assert track(told).path == ("step 9", "step 10", "step 11", "step 100")

@@ -180,7 +180,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(call=CALLS)
     def delete_conversation(self, call: str) -> None:
-        with suppress(NotFound), self.world.database.transaction() as session:
+        with suppress(NotFound, Conflict), self.world.database.transaction() as session:
             conversations.remove(session, self.world.project.id, call)
 
     @invariant()

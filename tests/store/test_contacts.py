@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from goalline import pipeline
 from goalline.domain.cycle import CycleState
 from goalline.domain.evaluation import Reason, Status
-from goalline.domain.refusal import NotFound
+from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.verdict import Outcome
 from goalline.pipeline import judging
 from goalline.store.contacts import contacts, deactivation, dossiers
@@ -31,7 +31,7 @@ from goalline.store.tables import (
     VerdictRollup,
 )
 from tests.store.contact_lives import MIA, NOA, activate, begin, deactivate, erase, judgement, move, residue
-from tests.store.tracking import at, everything, flight, receive, step, task, track
+from tests.store.tracking import at, every_row, everything, flight, receive, step, task, track
 from tests.store.world import NOW, World, a_project
 
 WORDS = "Please book flight XQ17"
@@ -235,11 +235,15 @@ def test_a_step_or_goal_that_is_deleted_after_an_erasure_leaves_the_counts_right
     assert not [row for row in world.rows(TrackRollup) if row.goal_id == goal]
 
 
-def test_an_erased_conversation_can_be_deleted_and_the_counts_stay_right(world: World) -> None:
+def test_an_erased_conversation_cannot_be_deleted_so_that_nothing_of_it_counts_twice(world: World) -> None:
     lived(world)
     erase(world, MIA)
-    with world.database.transaction() as session:
+    before = every_row(world, Conversation, TrackRollup)
+    with pytest.raises(Conflict, match="was erased"), world.database.transaction() as session:
         conversations.remove(session, world.project.id, "call-1")
+    receive(world, "call-1", contact_id=MIA, **PERSONAL)
+    assert track(world, *everything("call-1", contact_id=MIA)).accepted == 0
+    assert every_row(world, Conversation, TrackRollup) == before
     assert world.differences() == []
 
 

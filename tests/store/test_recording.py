@@ -149,12 +149,19 @@ def test_a_conversation_has_no_more_events_than_the_limit(tracked: World) -> Non
     assert (later.accepted, later.duplicates, list(later.rejected)) == (0, 1, [1])
 
 
-def test_an_event_of_the_future_happened_now(tracked: World) -> None:
+def test_a_clock_that_is_ahead_keeps_the_order_of_its_events_whatever_that_of_their_arrival(tracked: World) -> None:
+    track(tracked, step("confirmed", 4 * 3_600), now=NOW)
     track(tracked, step("start", 3 * 3_600), now=NOW)
-    [row] = tracked.rows(StepEvent)
-    assert row.occurred_at == NOW
     [cycle] = tracked.rows(Cycle)
-    assert cycle.started_at == NOW
+    assert (cycle.state, cycle.started_at) == ("completed", at(3 * 3_600))
+
+
+def test_what_lies_more_than_a_day_in_the_future_is_rejected(tracked: World) -> None:
+    day = 24 * 3_600
+    ahead = round((NOW - at(0)).total_seconds()) + day
+    told = track(tracked, step("start", ahead), step("details", ahead + 1), now=NOW)
+    assert (told.accepted, list(told.rejected)) == (1, [1])
+    assert "check the platform's clock" in told.rejected[1]
 
 
 def test_an_event_is_pinned_to_the_revision_of_the_time_it_happened(world: World) -> None:

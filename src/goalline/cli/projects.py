@@ -88,7 +88,8 @@ def edit(
             moved = conversations.redate(session, owner.id, zone)
             rollups.rebuild(session)
             done.append(
-                f"project {owner.name!r} counts its days in {zone} now; {moved:,} conversations moved to another day"
+                f"project {owner.name!r} counts its days in {zone} now; {moved:,} conversations moved to another day, "
+                "and all that events count was counted anew"
             )
     for line in done:
         out.print(line, soft_wrap=True, markup=False)

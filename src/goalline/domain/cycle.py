@@ -104,5 +104,6 @@ def cycles(reached: Iterable[StepReached]) -> tuple[list[Cycle], list[StepReache
     return [Cycle(number, tuple(steps.values())) for number, steps in enumerate(opened, start=1)], before
 
 
-def _chronology(event: StepReached) -> tuple[datetime, bool, int, str]:
-    return event.at, not event.step.initial, event.step.order, event.event_id
+def _chronology(event: StepReached) -> tuple[datetime, bool, int, int, str]:
+    # Of ids that are counted up, a shorter one is the lower number.
+    return event.at, not event.step.initial, event.step.order, len(event.event_id), event.event_id

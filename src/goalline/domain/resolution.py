@@ -1,6 +1,7 @@
 """Which goal and step an event means, as they were defined when it happened."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -24,14 +25,15 @@ class Resolver:
         self._by_id = {str(history.goal_id): history for history in self._histories}
         self._deleted = deleted
 
-    def reached(self, event: Event, at: datetime) -> StepReached:
-        """Return the step that a `goal.step` event reached at `at`, pinned to the goal's revision of that time.
+    def reached(self, event: Event) -> StepReached:
+        """Return the step that a `goal.step` event reached, pinned to the goal's revision of the time it happened.
 
         What happened before the goal was made is pinned to its first revision.
 
         Raises:
             Unresolved: the goal or the step is not known, or was not in force then.
         """
+        at = event.occurred_at
         history, wording = self._goal(event, at)
         if not wording.steps:
             raise Unresolved(f"the goal {wording.name!r} had no steps when this happened; give it steps first")
@@ -61,12 +63,19 @@ class Resolver:
         # What was there goes before what came later.
         found = found or self._of_agent(name, agent_id, lambda history: _first(history, at))
         if not found:
-            raise Unresolved(f"no goal was called {name!r} and active when this happened; name it by its id")
+            raise Unresolved(self._missing(name, at))
         if len(found) > 1:
             raise Unresolved(
                 f"{len(found)} goals were called {name!r} when this happened; name the one you mean by its id"
             )
         return found[0]
+
+    def _missing(self, name: str, at: datetime) -> str:
+        with suppress(ValueError):
+            return f"there is no goal {UUID(name)}"
+        if any(wording.name == name for history in self._histories if (wording := _worded(history, at))):
+            return f"the goal {name!r} was archived when this happened, or is another agent's"
+        return f"no goal was called {name!r} when this happened; write it as it was then, or name it by its id"
 
     def _of_agent(
         self, name: str, agent_id: str | None, worded: Callable[[GoalHistory], Wording | None]
@@ -79,6 +88,15 @@ class Resolver:
         found = [pair for pair in found if pair[0].agent_id in (None, agent_id)]
         # As with verdicts, what an agent has of its own takes the place of what all have.
         return [pair for pair in found if pair[0].agent_id] or found
+
+
+def _worded(history: GoalHistory, at: datetime) -> Wording | None:
+    # Whether or not it was active.
+    return max(
+        (revision for revision in history.revisions if revision.in_force_from <= at),
+        key=lambda revision: revision.number,
+        default=None,
+    )
 
 
 def _first(history: GoalHistory, at: datetime) -> Wording | None:

@@ -39,8 +39,12 @@ class StepContent(BaseModel):
     name: Line
     description: Paragraph | None = None
     order: Order | None = Field(default=None, description="Its place among the steps; left out, the one it has here.")
-    initial: bool = Field(default=False, description="Whether the process begins with it; exactly one step does.")
-    completion: bool = Field(default=False, description="Whether the process is completed by it; at least one step is.")
+    initial: bool = Field(
+        default=False, strict=True, description="Whether the process begins with it; exactly one step does."
+    )
+    completion: bool = Field(
+        default=False, strict=True, description="Whether the process is completed by it; at least one step is."
+    )
     cost_savings: Amount | None = Field(default=None, description="Saved by reaching it, in the project's currency.")
     revenue: Amount | None = Field(default=None, description="Earned by reaching it, in the project's currency.")
     time_saved: Duration | None = Field(default=None, description="Saved by reaching it, as HH:MM:SS.")

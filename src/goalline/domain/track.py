@@ -55,7 +55,7 @@ class Track:
 
 def track(events: Iterable[Tracked]) -> Track:
     """Return what events amount to; their order, and events given twice, make no difference."""
-    unique = sorted({event.event_id: event for event in events}.values(), key=_chronology)
+    unique = sorted({event.event_id: event for event in events}.values(), key=chronology)
     reached = sorted((event for event in unique if isinstance(event, StepReached)), key=_goal)
     opened: list[tuple[UUID, Cycle]] = []
     untracked: list[StepReached] = []
@@ -65,7 +65,7 @@ def track(events: Iterable[Tracked]) -> Track:
         untracked += before
     return Track(
         tuple(opened),
-        tuple(sorted(untracked, key=_chronology)),
+        tuple(sorted(untracked, key=chronology)),
         tuple(event for event in unique if isinstance(event, TaskCompleted)),
         tuple(event for event in unique if isinstance(event, StepExecuted)),
     )
@@ -186,8 +186,9 @@ def percentile(durations: dict[int, int], share: float) -> int | None:
     return None
 
 
-def _chronology(event: Tracked) -> tuple[datetime, str]:
-    return event.at, event.event_id
+def chronology(event: Tracked) -> tuple[datetime, int, str]:
+    """Return what events are sorted by: their time, then their ids, of which a shorter one is the lower number."""
+    return event.at, len(event.event_id), event.event_id
 
 
 def _goal(event: StepReached) -> UUID:

@@ -86,7 +86,7 @@ def one(reference: str, parts: Parts, caller: Reader) -> ConversationOut:
     return ConversationOut.of(row, runs, verdicts, track, caller.project.currency)
 
 
-@router.post("/{reference:path}/evaluations", status_code=202, responses=documented(404))
+@router.post("/{reference:path}/evaluations", status_code=202, responses=documented(404, 409))
 def judge_again(reference: str, parts: Parts, caller: Admin, bell: Ringer) -> ReceiptOut:
     """Judge a conversation again; until that has succeeded, its present verdicts go on counting."""
     receipt = pipeline.judge_again(parts.database, caller.project.id, reference, utc_now())
@@ -94,8 +94,11 @@ def judge_again(reference: str, parts: Parts, caller: Admin, bell: Ringer) -> Re
     return ReceiptOut.of(receipt)
 
 
-@router.delete("/{reference:path}", status_code=204, responses=documented(404))
+@router.delete("/{reference:path}", status_code=204, responses=documented(404, 409))
 def delete(reference: str, parts: Parts, caller: Admin) -> None:
-    """Delete a conversation for good, with its transcript, its verdicts and their share in the rates."""
+    """Delete a conversation for good, with its transcript, verdicts, events, and all that they counted for.
+
+    One that was erased stays: it is all that keeps its counts from being counted twice.
+    """
     with parts.database.transaction() as session:
         conversations.remove(session, caller.project.id, reference)

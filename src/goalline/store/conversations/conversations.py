@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, update
 from sqlmodel import Session, col, select
 
 from goalline.domain.calendar import local_day
-from goalline.domain.refusal import NotFound
+from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.text import storable
 from goalline.domain.transcript import Delivery, Turn
 from goalline.store import rollups
@@ -229,8 +229,15 @@ def remove(session: Session, project_id: UUID, reference: str | UUID) -> None:
 
     Raises:
         NotFound: the project has no such conversation.
+        Conflict: it was erased. Nobody knows any more which of the counts are its, and without it, its events could be
+            sent again and count twice.
     """
     row = get(session, project_id, reference, lock=True)
+    if row.erased_at is not None:
+        raise Conflict(
+            f"conversation {row.conversation_id!r} was erased: only what is counted is left, and that it was, so that "
+            "nothing of it is stored or counted again; it stays"
+        )
     # Goals are locked before verdicts and rollups, by everybody: see goals.remove.
     goals.lock_existing(session, sorted(counted_goals(session, row) | events.goals_of(session, [row.id])))
     take_back_verdicts(session, row)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +14,7 @@ from sqlmodel import Session
 from goalline.domain.cycle import StepReached
 from goalline.domain.event import Event, EventType
 from goalline.domain.resolution import Resolver, Unresolved
-from goalline.domain.track import StepExecuted, TaskCompleted, Track, Tracked, track
+from goalline.domain.track import StepExecuted, TaskCompleted, Track, Tracked, chronology, track
 from goalline.store.contacts import deactivation
 from goalline.store.database import Upsert, run
 from goalline.store.goals import goals, histories
@@ -24,6 +24,7 @@ from goalline.store.track.events import Told
 from goalline.store.track.settling import Change, settle
 
 _AT_ONCE = 1_000
+_MOST_AHEAD = timedelta(days=1)
 _conversation = table(Conversation).c
 _OPEN_ONCE = Upsert(
     table(Conversation),
@@ -74,8 +75,8 @@ def record(
 ) -> Outcome:
     """Store events, each once, and bring up to date what their conversations amount to.
 
-    A conversation that is not known yet is opened. An event in the future happened `now`. Those of one batch may be of
-    any number of conversations.
+    A conversation that is not known yet is opened. Those of one batch may be of any number of
+    conversations.
 
     Args:
         session: a transaction.
@@ -106,11 +107,11 @@ def record(
         row = held[event.conversation_id]
         if event.id in known or event.id in fresh:
             continue
-        why = _unwelcome(event, row, silent, room[row.id], most_of_conversation)
+        why = _unwelcome(event, row, silent, now) or _overfull(room[row.id], most_of_conversation)
         try:
             if why:
                 raise Unresolved(why)
-            tracked = _tracked(event, min(event.occurred_at, now), resolver)
+            tracked = _tracked(event, resolver)
         except Unresolved as error:
             rejected[index] = str(error)
             continue
@@ -219,24 +220,32 @@ def _resolver(session: Session, project_id: UUID, batch: Iterable[Event], row_id
     return Resolver(histories.histories_of(session, project_id, ids), histories.deleted_steps(session, ids))
 
 
-def _unwelcome(event: Event, row: Any, silent: set[str], room: int, most: int) -> str | None:
+def _unwelcome(event: Event, row: Any, silent: set[str], now: datetime) -> str | None:
+    # A clock that is a little ahead is taken at its word: to put its events at the time of receipt would make their
+    # order depend on that of their arrival.
+    if event.occurred_at > now + _MOST_AHEAD:
+        return "occurred_at lies more than a day in the future; check the platform's clock"
     if row.erased_at is not None:
         return "this conversation was erased; nothing more is recorded of it"
     if event.contact_id in silent or row.contact_id in silent:
         return "this contact is deactivated; nothing more is recorded of it"
+    return None
+
+
+def _overfull(room: int, most: int) -> str | None:
     if room <= 0:
         return f"this conversation has {most:,} events, and that is the limit (GOALLINE_MAX_EVENTS_PER_CONVERSATION)"
     return None
 
 
-def _tracked(event: Event, at: datetime, resolver: Resolver) -> Tracked:
+def _tracked(event: Event, resolver: Resolver) -> Tracked:
     match event.type:
         case EventType.GOAL_STEP:
-            return resolver.reached(event, at)
+            return resolver.reached(event)
         case EventType.TASK_COMPLETED:
-            return TaskCompleted(event.id, at, event.label)
+            return TaskCompleted(event.id, event.occurred_at, event.label)
         case EventType.STEP_EXECUTED:
-            return StepExecuted(event.id, at, event.label)
+            return StepExecuted(event.id, event.occurred_at, event.label)
 
 
 def _settle_added(
@@ -251,7 +260,7 @@ def _settle_added(
         if row.id not in added:
             continue
         before, after = told[row.id], [*told[row.id], *added[row.id]]
-        chronicle = sorted(after, key=lambda one: (one.tracked.at, one.tracked.event_id))
+        chronicle = sorted(after, key=lambda one: chronology(one.tracked))
         # Who talked is for the webhook to say; until it has come, the earliest event that names somebody is believed.
         agent_id, contact_id, from_events = row.agent_id, row.contact_id, row.contact_tracked
         if row.ended_at is None:
