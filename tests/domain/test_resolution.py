@@ -9,7 +9,7 @@ import pytest
 
 from goalline.domain.event import Event
 from goalline.domain.goal import GoalHistory, Kind, Period, Wording
-from goalline.domain.resolution import Resolver, Unresolved
+from goalline.domain.resolution import Resolver, Unwelcome
 from goalline.domain.step import Step
 from tests.domain.tracked import CONFIRMED, DETAILS, FLIGHT, HOTEL, NOON, SECOND, START, STEPS
 
@@ -46,7 +46,7 @@ def found(
 
 def why(*histories: GoalHistory, **more: Any) -> str:
     """Return the sentence with which an event is refused."""
-    with pytest.raises(Unresolved) as caught:
+    with pytest.raises(Unwelcome) as caught:
         found(*histories, **more)
     return str(caught.value)
 

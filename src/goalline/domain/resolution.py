@@ -10,8 +10,8 @@ from goalline.domain.event import Event
 from goalline.domain.goal import GoalHistory, Wording
 
 
-class Unresolved(Exception):
-    """An event means no goal, or no step of it; the message says why and what to do."""
+class Unwelcome(Exception):
+    """An event is not recorded; the message says why, and what to do."""
 
 
 class Resolver:
@@ -31,19 +31,19 @@ class Resolver:
         What happened before the goal was made is pinned to its first revision.
 
         Raises:
-            Unresolved: the goal or the step is not known, or was not in force then.
+            Unwelcome: the goal or the step is not known, or was not in force then.
         """
         at = event.occurred_at
         history, wording = self._goal(event, at)
         if not wording.steps:
-            raise Unresolved(f"the goal {wording.name!r} had no steps when this happened; give it steps first")
+            raise Unwelcome(f"the goal {wording.name!r} had no steps when this happened; give it steps first")
         key = event.step
         step = next((step for step in wording.steps if step.key == key), None)
         if step is None:
             there = ", ".join(step.key for step in wording.steps)
-            raise Unresolved(f"the goal {wording.name!r} had no step {key!r} when this happened; it had {there}")
+            raise Unwelcome(f"the goal {wording.name!r} had no step {key!r} when this happened; it had {there}")
         if at < self._deleted.get((history.goal_id, step.key), at):
-            raise Unresolved(f"step {key!r} of the goal {wording.name!r} was deleted with all that happened before")
+            raise Unwelcome(f"step {key!r} of the goal {wording.name!r} was deleted with all that happened before")
         return StepReached(event.id, at, history.goal_id, wording.number, step)
 
     def _goal(self, event: Event, at: datetime) -> tuple[GoalHistory, Wording]:
@@ -52,10 +52,10 @@ class Resolver:
         if history is None:
             return self._called(named, event.agent_id, at)
         if history.agent_id is not None and event.agent_id not in (None, history.agent_id):
-            raise Unresolved(f"the goal {named} is for agent {history.agent_id!r}, and the event for another agent")
+            raise Unwelcome(f"the goal {named} is for agent {history.agent_id!r}, and the event for another agent")
         wording = history.wording_at(at) or _first(history, at)
         if wording is None:
-            raise Unresolved(f"the goal {named} was archived when this happened; restore it for what is to count")
+            raise Unwelcome(f"the goal {named} was archived when this happened; restore it for what is to count")
         return history, wording
 
     def _called(self, name: str, agent_id: str | None, at: datetime) -> tuple[GoalHistory, Wording]:
@@ -63,9 +63,9 @@ class Resolver:
         # What was there goes before what came later.
         found = found or self._of_agent(name, agent_id, lambda history: _first(history, at))
         if not found:
-            raise Unresolved(self._missing(name, at))
+            raise Unwelcome(self._missing(name, at))
         if len(found) > 1:
-            raise Unresolved(
+            raise Unwelcome(
                 f"{len(found)} goals were called {name!r} when this happened; name the one you mean by its id"
             )
         return found[0]

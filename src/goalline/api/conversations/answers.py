@@ -118,27 +118,29 @@ _SAME = ("id", "status", "reason", "model", "prompt_digest", "cost", "calls", "a
 
 
 class ConversationSummary(BaseModel):
-    """A conversation in a list."""
+    """A conversation in a list. One that has not ended has no end and no evaluation, and perhaps no agent yet."""
 
     id: UUID
     conversation_id: str
-    agent_id: str
+    agent_id: str | None
     contact_id: str | None
     channel: str | None
     started_at: datetime | None
-    ended_at: datetime
+    ended_at: datetime | None
     received_at: datetime
     end_reason: str | None
     erased_at: datetime | None
-    evaluation: Queued
+    evaluation: Queued | None
     verdicts: list[VerdictOut]
 
     @classmethod
     def of(cls, listed: Listed) -> "ConversationSummary":
         """Return a conversation of a list as it is shown."""
+        row, newest = listed.conversation, listed.newest
+        columns = {name: getattr(row, name) for name in cls.model_fields.keys() & _COLUMNS}
         return cls(
-            **{name: getattr(listed.conversation, name) for name in cls.model_fields.keys() & _COLUMNS},
-            evaluation=Queued(id=listed.newest.id, status=listed.newest.status),
+            **columns | {"agent_id": row.agent_id or None},
+            evaluation=Queued(id=newest.id, status=newest.status) if newest else None,
             verdicts=[VerdictOut.of(verdict) for verdict in listed.verdicts],
         )
 

@@ -15,10 +15,13 @@ from goalline.store.tables import Conversation, Evaluation
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A conversation in a list: its newest evaluation, and the verdicts that count, the primary one first."""
+    """A conversation in a list: its newest evaluation, and the verdicts that count, the primary one first.
+
+    One that has not ended has no evaluation.
+    """
 
     conversation: Conversation
-    newest: Evaluation
+    newest: Evaluation | None
     verdicts: Sequence[NamedVerdict]
 
     @property
@@ -39,9 +42,9 @@ class Listed:
 def page(
     session: Session, project_id: UUID, wanted: ConversationFilter, place: PageQuery
 ) -> tuple[list[Listed], str | None]:
-    """Return a page of conversations, the one that ended last first, and the cursor of the next page."""
+    """Return a page of conversations, the latest first, and the cursor of the next page."""
     found = listing.page(session, project_id, wanted, after=place.after, limit=place.limit + 1)
     rows, cursor = cut(found, place.limit, lambda row: (row.ended_at or row.received_at, row.id))
     verdicts = verdicts_of(session, [row.id for row in rows])
     newest = evaluations.newest_of(session, rows)
-    return [Listed(row, newest[row.id], verdicts[row.id]) for row in rows], cursor
+    return [Listed(row, newest.get(row.id), verdicts[row.id]) for row in rows], cursor

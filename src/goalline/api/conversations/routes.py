@@ -13,6 +13,7 @@ from goalline.api.deps import Admin, Ingester, Page, PageQuery, Parts, Reader, R
 from goalline.api.problems import TooLarge, documented
 from goalline.api.reports.periods import PeriodQuery
 from goalline.domain.evaluation import Status
+from goalline.domain.refusal import Invalid
 from goalline.domain.text import Line
 from goalline.domain.transcript import Delivery, excess
 from goalline.domain.verdict import Outcome
@@ -31,11 +32,25 @@ class ConversationQuery(PageQuery, PeriodQuery):
     A day in `from` or `to` is meant whole; a time is meant to the moment. What ended just then is in the list.
     """
 
+    open: Annotated[
+        bool, QueryParameter(description="Those that only events have told of and that have not ended, and no others.")
+    ] = False
     agent: Line | None = None
     contact: Line | None = None
     status: Status | None = None
     goal: UUID | None = None
     outcome: Outcome | None = None
+
+    def require_sense(self) -> None:
+        """Do nothing where the filters can be met together.
+
+        Raises:
+            Invalid: open conversations are asked for by what only those have that ended.
+        """
+        for field in ("from_", "to", "status", "goal", "outcome"):
+            if self.open and getattr(self, field) is not None:
+                name = field.rstrip("_")
+                raise Invalid(f"open conversations have no end, evaluation or verdict yet; leave {name} out", name)
 
 
 @router.post("/", status_code=202, include_in_schema=False)
@@ -59,9 +74,14 @@ def receive(delivery: Delivery, caller: Ingester, request: Request) -> Response:
 def listed(
     query: Annotated[ConversationQuery, QueryParameter()], parts: Parts, caller: Reader
 ) -> Page[ConversationSummary]:
-    """List conversations with their verdicts, the one that ended last first."""
+    """List conversations with their verdicts, the one that ended last first.
+
+    With `open`, those whose events have come and whose own webhook has not, the one that was heard of last first.
+    """
+    query.require_sense()
     start, end = query.moments(caller.project.time_zone)
     wanted = ConversationFilter(
+        open=query.open,
         agent_id=query.agent,
         contact_id=query.contact,
         ended_from=start,

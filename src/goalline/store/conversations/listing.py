@@ -25,9 +25,11 @@ _WITHOUT_TRANSCRIPT = defer(Conversation.transcript, raiseload=True)  # type: ig
 class ConversationFilter:
     """Which conversations a list shows; None shows all. `goal_id` and `outcome` look at counted verdicts.
 
-    Those that ended at `ended_from` are shown, those that ended at `ended_before` are not.
+    Those that ended at `ended_from` are shown, those that ended at `ended_before` are not. With `open`, those are shown
+    that have not ended, and none of the others.
     """
 
+    open: bool = False
     agent_id: str | None = None
     contact_id: str | None = None
     ended_from: datetime | None = None
@@ -47,19 +49,21 @@ def page(
 ) -> Sequence[Conversation]:
     """Return up to `limit` conversations, the one that ended last first, from the one behind `after` on.
 
-    Transcripts are not loaded.
+    Of open ones, the one that was heard of last comes first. Transcripts are not loaded.
     """
-    newest = (col(Conversation.ended_at), col(Conversation.id))
+    ended = col(Conversation.ended_at)
+    newest = (col(Conversation.received_at) if wanted.open else ended, col(Conversation.id))
     query = (
         select(Conversation)
-        .where(Conversation.project_id == project_id, newest[0].is_not(None), *_conditions(wanted))
+        .where(Conversation.project_id == project_id, ended.is_(None) if wanted.open else ended.is_not(None))
+        .where(*_conditions(wanted))
         .order_by(newest[0].desc(), newest[1].desc())
         .limit(limit)
         .options(_WITHOUT_TRANSCRIPT)
     )
     if after:
-        ended_at, row_id = after
-        query = query.where((newest[0] < ended_at) | ((newest[0] == ended_at) & (newest[1] < row_id)))
+        at, row_id = after
+        query = query.where((newest[0] < at) | ((newest[0] == at) & (newest[1] < row_id)))
     return session.exec(query).all()
 
 

@@ -28,6 +28,14 @@ class Conversation(Row, table=True):
         UniqueConstraint("project_id", "conversation_id"),
         Index("ix_conversation_newest", "project_id", "ended_at", "id"),
         Index(
+            "ix_conversation_open",
+            "project_id",
+            "received_at",
+            "id",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index(
             "ix_conversation_contact",
             "project_id",
             "contact_id",

@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from goalline.domain.cycle import StepReached
 from goalline.domain.event import Event, EventType
-from goalline.domain.resolution import Resolver, Unresolved
+from goalline.domain.resolution import Resolver, Unwelcome
 from goalline.domain.track import StepExecuted, TaskCompleted, Track, Tracked, chronology, track
 from goalline.store.contacts import deactivation
 from goalline.store.database import Upsert, run
@@ -66,6 +66,13 @@ class Outcome:
     rejected: Mapping[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    row_id: UUID
+    event: Event
+    told: Told
+
+
 class Vanished(Exception):
     """A conversation was deleted between two looks at it; in a new transaction it is opened anew."""
 
@@ -75,8 +82,7 @@ def record(
 ) -> Outcome:
     """Store events, each once, and bring up to date what their conversations amount to.
 
-    A conversation that is not known yet is opened. Those of one batch may be of any number of
-    conversations.
+    A conversation that is not known yet is opened. Those of one batch may be of any number of conversations.
 
     Args:
         session: a transaction.
@@ -101,38 +107,28 @@ def record(
     told = events.load(session, row_ids)
     known = {one.tracked.event_id for of_one in told.values() for one in of_one}
     room = {row_id: most_of_conversation - len(of_one) for row_id, of_one in told.items()}
-    fresh: dict[str, tuple[Any, Event, Told]] = {}
+    fresh: dict[str, _Fresh] = {}
     rejected: dict[int, str] = {}
     for index, event in batch.items():
         row = held[event.conversation_id]
         if event.id in known or event.id in fresh:
             continue
-        why = _unwelcome(event, row, silent, now) or _overfull(room[row.id], most_of_conversation)
         try:
-            if why:
-                raise Unresolved(why)
-            tracked = _tracked(event, resolver)
-        except Unresolved as error:
-            rejected[index] = str(error)
-            continue
-        room[row.id] -= 1
-        fresh[event.id] = (row, event, Told(tracked, event.agent_id, event.contact_id))
+            _require_welcome(event, row, silent, now)
+            _require_room(room[row.id], most_of_conversation)
+            fresh[event.id] = _Fresh(row.id, event, Told(_tracked(event, resolver), event.agent_id, event.contact_id))
+        except Unwelcome as refusal:
+            rejected[index] = str(refusal)
+        else:
+            room[row.id] -= 1
     stored = events.insert(
-        session, [events.row_of(project_id, row.id, event, one, now) for row, event, one in fresh.values()]
+        session, [events.row_of(project_id, one.row_id, one.event, one.told, now) for one in fresh.values()]
     )
     added: dict[UUID, list[Told]] = {}
     for event_id in stored:
-        row, _, one = fresh[event_id]
-        added.setdefault(row.id, []).append(one)
+        added.setdefault(fresh[event_id].row_id, []).append(fresh[event_id].told)
     _settle_added(session, project_id, held.values(), told, added)
-    # One that was opened and erased has no events either, and stays: what comes of it later must find it erased.
-    unused = [
-        row.id
-        for row in held.values()
-        if row.ended_at is None and row.erased_at is None and not told[row.id] and row.id not in added
-    ]
-    if unused:
-        run(session, _CLOSE, row_ids=unused)
+    _close_unused(session, [row for row in held.values() if not told[row.id] and row.id not in added])
     return Outcome(len(stored), len(batch) - len(stored) - len(rejected), rejected)
 
 
@@ -220,22 +216,29 @@ def _resolver(session: Session, project_id: UUID, batch: Iterable[Event], row_id
     return Resolver(histories.histories_of(session, project_id, ids), histories.deleted_steps(session, ids))
 
 
-def _unwelcome(event: Event, row: Any, silent: set[str], now: datetime) -> str | None:
+def _require_welcome(event: Event, row: Any, silent: set[str], now: datetime) -> None:
     # A clock that is a little ahead is taken at its word: to put its events at the time of receipt would make their
     # order depend on that of their arrival.
     if event.occurred_at > now + _MOST_AHEAD:
-        return "occurred_at lies more than a day in the future; check the platform's clock"
+        raise Unwelcome("occurred_at lies more than a day in the future; check the platform's clock")
     if row.erased_at is not None:
-        return "this conversation was erased; nothing more is recorded of it"
+        raise Unwelcome("this conversation was erased; nothing more is recorded of it")
     if event.contact_id in silent or row.contact_id in silent:
-        return "this contact is deactivated; nothing more is recorded of it"
-    return None
+        raise Unwelcome("this contact is deactivated; nothing more is recorded of it")
 
 
-def _overfull(room: int, most: int) -> str | None:
+def _require_room(room: int, most: int) -> None:
     if room <= 0:
-        return f"this conversation has {most:,} events, and that is the limit (GOALLINE_MAX_EVENTS_PER_CONVERSATION)"
-    return None
+        raise Unwelcome(
+            f"this conversation has {most:,} events, and that is the limit (GOALLINE_MAX_EVENTS_PER_CONVERSATION)"
+        )
+
+
+def _close_unused(session: Session, without_events: Iterable[Any]) -> None:
+    # One that was opened and erased has no events either, and stays: what comes of it later must find it erased.
+    unused = [row.id for row in without_events if row.ended_at is None and row.erased_at is None]
+    if unused:
+        run(session, _CLOSE, row_ids=unused)
 
 
 def _tracked(event: Event, resolver: Resolver) -> Tracked:

@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 _HAS_CONTACT, _HAS_GOAL = sa.text("contact_id IS NOT NULL"), sa.text("goal_id IS NOT NULL")
+_IS_OPEN = sa.text("ended_at IS NULL")
 
 
 def upgrade() -> None:
@@ -29,6 +30,13 @@ def upgrade() -> None:
         ["project_id", "contact_id"],
         sqlite_where=_HAS_CONTACT,
         postgresql_where=_HAS_CONTACT,
+    )
+    op.create_index(
+        "ix_conversation_open",
+        "conversation",
+        ["project_id", "received_at", "id"],
+        sqlite_where=_IS_OPEN,
+        postgresql_where=_IS_OPEN,
     )
     _create_events()
     _create_cycles_and_paths()
@@ -151,6 +159,7 @@ def downgrade() -> None:
         "step_event",
     ):
         op.drop_table(table)
+    op.drop_index("ix_conversation_open", "conversation")
     op.drop_index("ix_conversation_contact", "conversation")
     op.execute("DELETE FROM conversation WHERE ended_at IS NULL")
     with _conversation() as batch_op:
