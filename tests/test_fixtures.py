@@ -78,7 +78,7 @@ def demo_tracks() -> dict[str, Track]:
     found: dict[str, list[Any]] = {}
     for event in map(demo_event, lines("demo/events.jsonl")):
         if event.type is EventType.GOAL_STEP:
-            reached = Resolver(histories(), {}).reached(event)
+            reached = Resolver(histories(), {}).reached(event, event.occurred_at)
             found.setdefault(event.conversation_id, []).append(reached)
     return {conversation_id: track(events) for conversation_id, events in found.items()}
 

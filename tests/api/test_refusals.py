@@ -67,6 +67,7 @@ QUERIES = [
     *(("/v1/conversations", "contact", value) for value in LINES),
     *(("/v1/conversations", "status", value) for value in ("", "done", "QUEUED")),
     *(("/v1/conversations", "outcome", value) for value in ("", "yes", "not-achieved")),
+    *(("/v1/conversations", "open", value) for value in ("", "x", "2")),
     *((path, "goal", value) for path in DATED for value in ("", "x", "%00", NOBODY[:-1], NOBODY + "0")),
     *(("/v1/goals", "state", value) for value in ("", "deleted", "Active")),
     *((path, "revision", value) for path in REPORTS for value in ("", "0", "-1", "x", "1.5", "9" * 30)),

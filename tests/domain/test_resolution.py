@@ -39,7 +39,7 @@ def found(
     """Return goal, revision and step that an event means."""
     sent = {"id": "e-1", "type": "goal.step", "conversation_id": "call-1", "goal": "Flight", "step": "details"}
     event = Event.model_validate({**sent, "occurred_at": at, **more})
-    reached = Resolver(histories, deleted or {}).reached(event)
+    reached = Resolver(histories, deleted or {}).reached(event, at)
     assert (reached.event_id, reached.at) == ("e-1", at)
     return reached.goal_id, reached.revision, reached.step.key
 
@@ -111,7 +111,7 @@ def test_the_step_is_that_of_the_revision() -> None:
     sent = {"id": "e-1", "type": "goal.step", "conversation_id": "call-1", "goal": "Flight", "step": "details"}
     resolver = Resolver([edited], {})
     for at, step in ((NOON, longer), (NOON - SECOND, DETAILS)):
-        assert resolver.reached(Event.model_validate({**sent, "occurred_at": at})).step == step
+        assert resolver.reached(Event.model_validate({**sent, "occurred_at": at}), at).step == step
 
 
 def test_of_two_goals_of_one_name_the_event_has_to_say_which() -> None:

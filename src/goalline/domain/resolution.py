@@ -25,15 +25,14 @@ class Resolver:
         self._by_id = {str(history.goal_id): history for history in self._histories}
         self._deleted = deleted
 
-    def reached(self, event: Event) -> StepReached:
-        """Return the step that a `goal.step` event reached, pinned to the goal's revision of the time it happened.
+    def reached(self, event: Event, at: datetime) -> StepReached:
+        """Return the step that a `goal.step` event reached at `at`, pinned to the goal's revision of that time.
 
         What happened before the goal was made is pinned to its first revision.
 
         Raises:
             Unwelcome: the goal or the step is not known, or was not in force then.
         """
-        at = event.occurred_at
         history, wording = self._goal(event, at)
         if not wording.steps:
             raise Unwelcome(f"the goal {wording.name!r} had no steps when this happened; give it steps first")

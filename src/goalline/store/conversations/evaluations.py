@@ -1,4 +1,4 @@
-"""Evaluations: queued, claimed under a lease, completed once, and found again when they were lost."""
+"""Evaluations: queued, claimed under a lease, handed back or ended once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -82,7 +82,8 @@ def record(
 ) -> Outcome:
     """Store events, each once, and bring up to date what their conversations amount to.
 
-    A conversation that is not known yet is opened. Those of one batch may be of any number of conversations.
+    A conversation that is not known yet is opened. Those of one batch may be of any number of conversations. What lies
+    more than a day in the future happened `now`.
 
     Args:
         session: a transaction.
@@ -114,9 +115,11 @@ def record(
         if event.id in known or event.id in fresh:
             continue
         try:
-            _require_welcome(event, row, silent, now)
+            _require_welcome(event, row, silent)
             _require_room(room[row.id], most_of_conversation)
-            fresh[event.id] = _Fresh(row.id, event, Told(_tracked(event, resolver), event.agent_id, event.contact_id))
+            fresh[event.id] = _Fresh(
+                row.id, event, Told(_tracked(event, now, resolver), event.agent_id, event.contact_id)
+            )
         except Unwelcome as refusal:
             rejected[index] = str(refusal)
         else:
@@ -216,11 +219,7 @@ def _resolver(session: Session, project_id: UUID, batch: Iterable[Event], row_id
     return Resolver(histories.histories_of(session, project_id, ids), histories.deleted_steps(session, ids))
 
 
-def _require_welcome(event: Event, row: Any, silent: set[str], now: datetime) -> None:
-    # A clock that is a little ahead is taken at its word: to put its events at the time of receipt would make their
-    # order depend on that of their arrival.
-    if event.occurred_at > now + _MOST_AHEAD:
-        raise Unwelcome("occurred_at lies more than a day in the future; check the platform's clock")
+def _require_welcome(event: Event, row: Any, silent: set[str]) -> None:
     if row.erased_at is not None:
         raise Unwelcome("this conversation was erased; nothing more is recorded of it")
     if event.contact_id in silent or row.contact_id in silent:
@@ -241,14 +240,17 @@ def _close_unused(session: Session, without_events: Iterable[Any]) -> None:
         run(session, _CLOSE, row_ids=unused)
 
 
-def _tracked(event: Event, resolver: Resolver) -> Tracked:
+def _tracked(event: Event, now: datetime, resolver: Resolver) -> Tracked:
+    # A clock that is a little ahead is taken at its word: to put its events at the time of receipt would make their
+    # order depend on that of their arrival. What lies further ahead is no time at which anything happened.
+    at = event.occurred_at if event.occurred_at <= now + _MOST_AHEAD else now
     match event.type:
         case EventType.GOAL_STEP:
-            return resolver.reached(event)
+            return resolver.reached(event, at)
         case EventType.TASK_COMPLETED:
-            return TaskCompleted(event.id, event.occurred_at, event.label)
+            return TaskCompleted(event.id, at, event.label)
         case EventType.STEP_EXECUTED:
-            return StepExecuted(event.id, event.occurred_at, event.label)
+            return StepExecuted(event.id, at, event.label)
 
 
 def _settle_added(
