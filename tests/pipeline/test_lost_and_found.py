@@ -125,7 +125,7 @@ def test_one_sweep_rings_for_a_bounded_number_and_the_next_one_for_the_rest(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SWEEP_LIMIT >= 100
-    monkeypatch.setattr("goalline.pipeline.judging.SWEEP_LIMIT", 2)
+    monkeypatch.setattr("goalline.pipeline.SWEEP_LIMIT", 2)
     made = {stage.receive(f"call-{number}").evaluation_id for number in range(3)}
     at = NOW + RING_AGAIN_AFTER
     first, second, third = stage.sweep(at), stage.sweep(at), stage.sweep(at)

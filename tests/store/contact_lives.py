@@ -14,10 +14,10 @@ from goalline.domain.evaluation import Judgement, Status
 from goalline.domain.goal import GoalInForce, goals_in_force
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.verdict import Evidence, Outcome, Verdict
-from goalline.pipeline import Work
 from goalline.store import projects, rollups
 from goalline.store.contacts import deactivation
 from goalline.store.conversations import conversations, evaluations
+from goalline.store.conversations.work import Work
 from goalline.store.goals import histories
 from goalline.store.tables import Conversation, Evaluation, Row
 from tests.domain.tracked import STEPS

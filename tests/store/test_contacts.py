@@ -12,10 +12,10 @@ from goalline.domain.cycle import CycleState
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.verdict import Outcome
-from goalline.pipeline import judging
 from goalline.store.contacts import contacts, deactivation, dossiers
 from goalline.store.contacts.contacts import Completions, Profile
 from goalline.store.conversations import conversations
+from goalline.store.conversations.work import begin as begin_work
 from goalline.store.goals import goals
 from goalline.store.tables import (
     Conversation,
@@ -257,7 +257,8 @@ def test_a_contact_who_is_deactivated_while_a_webhook_comes_in_is_not_stored(
     receive(world, "call-1", contact_id=MIA, **PERSONAL)
     assert residue(world, MIA, "XQ17") == []
     [run] = world.rows(Evaluation)
-    work = judging._begin(world.database, run.id, NOW, timedelta(minutes=1))
+    with world.database.transaction() as session:
+        work = begin_work(session, run.id, NOW, timedelta(minutes=1))
     assert work
     assert work.needless is Reason.ERASED
     assert [row.erased_at for row in world.rows(Conversation)] == [NOW]

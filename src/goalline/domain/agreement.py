@@ -9,9 +9,6 @@ from goalline.domain.cycle import CycleState
 from goalline.domain.rates import Agreement
 from goalline.domain.verdict import Outcome
 
-_Z_95 = 1.959963984540054
-"""The 97.5 % quantile of the standard normal distribution: two-sided 95 %."""
-
 OUTCOME_OF = {
     CycleState.COMPLETED: Outcome.ACHIEVED,
     CycleState.PARTIAL: Outcome.PARTIAL,
@@ -89,7 +86,7 @@ class Comparison:
         error = kappa_error([list(row.values()) for row in found.matrix.values()])
         if found.kappa is None or not error:
             return None
-        return max(found.kappa - _Z_95 * error, -1.0), min(found.kappa + _Z_95 * error, 1.0)
+        return max(found.kappa - rates.Z_95 * error, -1.0), min(found.kappa + rates.Z_95 * error, 1.0)
 
 
 def kappa_error(matrix: Sequence[Sequence[int]]) -> float | None:

@@ -137,8 +137,11 @@ class GoalHistory:
 
     def wording_at(self, at: datetime) -> Wording | None:
         """Return the revision in force at `at`, or None where the goal was archived or did not exist."""
-        if not any(period.includes(at) for period in self.periods):
-            return None
+        active = any(period.includes(at) for period in self.periods)
+        return self.written_at(at) if active else None
+
+    def written_at(self, at: datetime) -> Wording | None:
+        """Return the newest revision that there was at `at`, whether or not the goal was active."""
         written = [revision for revision in self.revisions if revision.in_force_from <= at]
         return max(written, key=lambda revision: revision.number, default=None)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from goalline.domain.verdict import Outcome
 
-_Z_95 = 1.959963984540054
+Z_95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution: two-sided 95 %."""
 
 
@@ -55,9 +55,9 @@ def wilson(successes: int, trials: int) -> tuple[float, float] | None:
     """
     if not trials:
         return None
-    share, z_squared = successes / trials, _Z_95**2
+    share, z_squared = successes / trials, Z_95**2
     centre = share + z_squared / (2 * trials)
-    margin = _Z_95 * math.sqrt(share * (1 - share) / trials + z_squared / (4 * trials**2))
+    margin = Z_95 * math.sqrt(share * (1 - share) / trials + z_squared / (4 * trials**2))
     scale = 1 + z_squared / trials
     # At 0 and at 1 the bound is exact; rounding must not push it past them, nor the rate out of its interval.
     low = 0.0 if successes == 0 else min((centre - margin) / scale, share)

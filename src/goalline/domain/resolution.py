@@ -72,7 +72,7 @@ class Resolver:
     def _missing(self, name: str, at: datetime) -> str:
         with suppress(ValueError):
             return f"there is no goal {UUID(name)}"
-        if any(wording.name == name for history in self._histories if (wording := _worded(history, at))):
+        if any(wording.name == name for history in self._histories if (wording := history.written_at(at))):
             return f"the goal {name!r} was archived when this happened, or is another agent's"
         return f"no goal was called {name!r} when this happened; write it as it was then, or name it by its id"
 
@@ -87,15 +87,6 @@ class Resolver:
         found = [pair for pair in found if pair[0].agent_id in (None, agent_id)]
         # As with verdicts, what an agent has of its own takes the place of what all have.
         return [pair for pair in found if pair[0].agent_id] or found
-
-
-def _worded(history: GoalHistory, at: datetime) -> Wording | None:
-    # Whether or not it was active.
-    return max(
-        (revision for revision in history.revisions if revision.in_force_from <= at),
-        key=lambda revision: revision.number,
-        default=None,
-    )
 
 
 def _first(history: GoalHistory, at: datetime) -> Wording | None:

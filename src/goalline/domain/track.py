@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import groupby
+from typing import TypeVar
 from uuid import UUID
 
 from goalline.domain.calendar import local_day
@@ -33,6 +34,7 @@ class StepExecuted:
 
 
 _NOTHING = Savings()
+Where = TypeVar("Where")
 
 Tracked = StepReached | TaskCompleted | StepExecuted
 """An event that was accepted, with all that decides how it counts."""
@@ -136,6 +138,13 @@ def tallies(tracked: Track, agent_id: str, time_zone: str) -> dict[Place, Tally]
     if tracked.steps:
         count(tracked.steps[0].at, Measure.PATH, None, path_digest(tracked.path))
     return found
+
+
+def gather(sums: dict[Where, Tally], more: Mapping[Where, Tally]) -> None:
+    """Add tallies to sums, in place."""
+    for place, tally in more.items():
+        there = sums.get(place)
+        sums[place] = there + tally if there else tally
 
 
 def changes(before: dict[Place, Tally], after: dict[Place, Tally]) -> dict[Place, Tally]:

@@ -14,11 +14,12 @@ from goalline.domain.key import Scope
 from goalline.domain.money import DEFAULT_CURRENCY
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.step import have_amounts
-from goalline.store.database import Upsert
+from goalline.store.database import Upsert, run
 from goalline.store.tables import ApiKey, Goal, GoalRevision, Project, table
 
 _LETTERS = string.ascii_letters + string.digits
 _MAKE_ONCE = Upsert(table(Project), lambda statement: statement.on_conflict_do_nothing(index_elements=["name"]))
+_TIME_ZONE = select(Project.time_zone).where(col(Project.id) == bindparam("project_id"))
 _HOLDER = select(ApiKey, Project).join(Project).where(col(ApiKey.prefix) == bindparam("prefix"))
 
 
@@ -83,6 +84,12 @@ def get(session: Session, project_id: UUID) -> Project:
     if project is None:
         raise NotFound(f"there is no project {project_id}")
     return project
+
+
+def time_zone(session: Session, project_id: UUID) -> str:
+    """Return the time zone whose days a project counts by, as it is at this moment of the transaction."""
+    zone: str = run(session, _TIME_ZONE, project_id=project_id).scalar_one()
+    return zone
 
 
 def named(session: Session, name: str | None) -> Project:

@@ -1,9 +1,10 @@
 """Rollups: counted in the transaction that changes what they count, and recounted to prove it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -92,10 +93,10 @@ def forget_goal(session: Session, project_id: UUID, goal_id: UUID) -> None:
 
 def differences(session: Session) -> Iterator[Difference]:
     """Recount everything and yield each rollup that does not say the same; none means that the rates are right."""
-    yield from _compare(_stored_verdicts(session), _recounted_verdicts(session), Counts())
-    yield from _compare(_stored_conversations(session), _recounted_conversations(session), 0)
-    for place, stored, recounted in recount.differences(session):
-        yield Difference(place, stored, recounted)
+    verdicts = recount.differing(_stored_verdicts(session), _recounted_verdicts(session), Counts())
+    conversations = recount.differing(_stored_conversations(session), _recounted_conversations(session), 0)
+    for found in chain(verdicts, conversations, recount.differences(session)):
+        yield Difference(*found)
 
 
 def rebuild(session: Session) -> int:
@@ -121,13 +122,6 @@ def _row(value: VerdictPlace | ConversationPlace | Counts) -> dict[str, Any]:
 
 def _order(place: VerdictPlace) -> tuple[Any, ...]:
     return place.project_id, place.day, place.agent_id, place.goal_id, place.revision
-
-
-def _compare(stored: Mapping[Any, Any], recounted: Mapping[Any, Any], nothing: Any) -> Iterator[Difference]:
-    for place in sorted(stored.keys() | recounted.keys(), key=lambda place: tuple(map(str, astuple(place)))):
-        was, should_be = stored.get(place, nothing), recounted.get(place, nothing)
-        if was != should_be:
-            yield Difference(place, was, should_be)
 
 
 def _stored_verdicts(session: Session) -> dict[VerdictPlace, Counts]:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from goalline.api import savings
 from goalline.api.contacts.answers import ContactState, GoalReference
-from goalline.domain import duration, money
-from goalline.domain.cycle import CycleState
+from goalline.domain.cycle import CycleState, Savings
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.event import EventType
 from goalline.domain.goal import Kind
@@ -103,9 +103,7 @@ class ExportedCycle(BaseModel):
         return cls(
             **{field: getattr(cycle, field) for field in ("number", "state", "started_at", "completed_at")},
             goal=GoalReference(id=cycle.goal_id, name=name),
-            cost_savings=money.shown(cycle.cost_savings, currency),
-            revenue=money.shown(cycle.revenue, currency),
-            time_saved=duration.written(cycle.time_saved),
+            **savings.shown(Savings(cycle.cost_savings, cycle.revenue, cycle.time_saved), currency),
         )
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from goalline.domain import duration, money
+from goalline.api import savings
+from goalline.api.savings import Hours, Money
 from goalline.domain.cycle import CycleState, StepReached
 from goalline.domain.goal import Kind
 from goalline.domain.track import StepExecuted, TaskCompleted
@@ -15,9 +15,6 @@ from goalline.store.track.overview import NamedCycle, NamedGoal
 
 UNTRACKED = "It came before any initial step of its goal, so it belongs to no cycle and counts nowhere."
 """Why a step is untracked."""
-
-Money = Annotated[str, Field(description="In the project's currency.", examples=["150.00"])]
-Hours = Annotated[str, Field(description="As HH:MM:SS, the hours with as many digits as they need.")]
 
 
 class GoalName(BaseModel):
@@ -76,9 +73,7 @@ class CycleOut(BaseModel):
             state=cycle.state,
             started_at=cycle.started_at,
             completed_at=cycle.completed_at,
-            cost_savings=money.shown(cycle.savings.cost_savings, currency),
-            revenue=money.shown(cycle.savings.revenue, currency),
-            time_saved=duration.written(cycle.savings.time_saved),
+            **savings.shown(cycle.savings, currency),
             steps=[ReachedStep.of(reached) for reached in cycle.steps],
         )
 

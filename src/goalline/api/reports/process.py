@@ -7,13 +7,15 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from goalline.api import savings
 from goalline.api.deps import Parts, Reader
 from goalline.api.problems import documented
 from goalline.api.reports.periods import SeriesQuery
 from goalline.api.reports.rates import GoalLine
-from goalline.domain import duration, money
+from goalline.api.savings import Hours, Money
+from goalline.domain import duration
 from goalline.domain.calendar import Interval
 from goalline.domain.track import percentile
 from goalline.store.goals import goals
@@ -22,9 +24,6 @@ from goalline.store.reports.process import GoalProgress, Progress, StepCount, Tr
 from goalline.store.tables import Project
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
-
-Money = Annotated[str, Field(description="In the project's currency.", examples=["150.00"])]
-Hours = Annotated[str, Field(description="As HH:MM:SS, the hours with as many digits as they need.")]
 
 
 class CycleCounts(BaseModel):
@@ -192,7 +191,6 @@ def _summary(total: Progress, durations: Mapping[int, int], currency: str) -> di
 
 
 def _counts(progress: Progress, currency: str) -> dict[str, Any]:
-    saved = progress.savings
     return {
         "started": progress.started,
         "incomplete": progress.incomplete,
@@ -200,9 +198,7 @@ def _counts(progress: Progress, currency: str) -> dict[str, Any]:
         "completed": progress.completed,
         "completion_rate": progress.completion_rate,
         "interval": progress.interval,
-        "cost_savings": money.shown(saved.cost_savings, currency),
-        "revenue": money.shown(saved.revenue, currency),
-        "time_saved": duration.written(saved.time_saved),
+        **savings.shown(progress.savings, currency),
     }
 
 

@@ -9,15 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from goalline.domain.track import Track
-from goalline.store.tables import (
-    Conversation,
-    Cycle,
-    Evaluation,
-    Goal,
-    GoalRevision,
-    StepEvent,
-    Verdict,
-)
+from goalline.store.tables import Conversation, Cycle, Evaluation, Goal, GoalRevision, StepEvent, Verdict
 from goalline.store.track import recording
 
 AT_ONCE = 20

@@ -10,10 +10,11 @@ from sqlalchemy import bindparam
 from sqlmodel import Session
 
 from goalline.domain.evaluation import Reason, Status
-from goalline.domain.track import Place, Tally, tallies, track
+from goalline.domain.track import Place, Tally, gather, tallies, track
+from goalline.store import projects
 from goalline.store.database import run
 from goalline.store.goals import goals
-from goalline.store.tables import Conversation, Evaluation, PathTaken, Project, StepEvent, Verdict, table
+from goalline.store.tables import Conversation, Evaluation, PathTaken, StepEvent, Verdict, table
 from goalline.store.track import events, rollups
 from goalline.store.track.events import Told
 
@@ -21,7 +22,6 @@ _conversation, _evaluation, _verdict = table(Conversation), table(Evaluation), t
 _event, _taken = table(StepEvent), table(PathTaken)
 _ROWS: sa.BindParameter[Any] = bindparam("row_ids", expanding=True)
 
-_ZONE = sa.select(table(Project).c.time_zone).where(table(Project).c.id == bindparam("project_id"))
 # One that somebody is claiming this very moment is left to them: they find the conversation erased.
 _QUEUED = (
     sa.select(_evaluation.c.id)
@@ -87,9 +87,8 @@ def erase(session: Session, project_id: UUID, held: Mapping[UUID, str], now: dat
 def _counted(
     session: Session, project_id: UUID, held: Mapping[UUID, str], told: Mapping[UUID, Sequence[Told]]
 ) -> dict[Place, Tally]:
-    zone: str = run(session, _ZONE, project_id=project_id).scalar_one()
+    zone = projects.time_zone(session, project_id)
     found: dict[Place, Tally] = {}
     for row_id, of_one in told.items():
-        for place, tally in tallies(track(one.tracked for one in of_one), held[row_id], zone).items():
-            found[place] = found.get(place, Tally()) + tally
+        gather(found, tallies(track(one.tracked for one in of_one), held[row_id], zone))
     return found

@@ -16,7 +16,7 @@ from goalline.domain.calendar import local_day
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.text import storable
 from goalline.domain.transcript import Delivery, Turn
-from goalline.store import rollups
+from goalline.store import projects, rollups
 from goalline.store.contacts import deactivation, erasure
 from goalline.store.conversations.verdicts import Locked, counted_goals, take_back_verdicts
 from goalline.store.database import Upsert, run
@@ -109,8 +109,7 @@ def end(
 
     With `silent` nothing is stored of its words and its contact.
     """
-    zone: str = session.execute(select(Project.time_zone).where(Project.id == row.project_id)).scalar_one()
-    ended = _ended(delivery, digest, zone, now)
+    ended = _ended(delivery, digest, projects.time_zone(session, row.project_id), now)
     if delivery.contact_id is not None:
         ended |= {"contact_id": delivery.contact_id, "contact_tracked": False}
     if silent:

@@ -12,11 +12,7 @@ from sqlmodel import Session, col, select
 from goalline.domain.evaluation import Status
 from goalline.domain.goal import Kind
 from goalline.domain.verdict import Outcome
-from goalline.store.tables import (
-    Conversation,
-    Evaluation,
-    Verdict,
-)
+from goalline.store.tables import Conversation, Evaluation, Verdict
 
 _WITHOUT_TRANSCRIPT = defer(Conversation.transcript, raiseload=True)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Goals: written, edited, archived, restored, deleted; and their histories."""
+"""Goals: written, edited, archived, restored, deleted; and held against deletion."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,20 +15,19 @@ from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.domain.step import Step, misfit
 from goalline.store import projects, rollups
 from goalline.store.database import run
-from goalline.store.tables import DeletedStep, Goal, GoalPeriod, GoalRevision, Project, table
+from goalline.store.tables import Goal, GoalPeriod, GoalRevision, Project, table
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 _WORDS = ("name", "description", "kind", "judged", "steps")
 """What a revision pins."""
 
-_goal, _revision, _period, _deleted = (
-    table(Goal).c,
-    table(GoalRevision).c,
-    table(GoalPeriod).c,
-    table(DeletedStep).c,
+_goal, _revision, _period = table(Goal).c, table(GoalRevision).c, table(GoalPeriod).c
+_LOCK_EXISTING = (
+    sa.select(_goal.id)
+    .where(_goal.id.in_(bindparam("goal_ids", expanding=True)))
+    .order_by(_goal.id)
+    .with_for_update(read=True, key_share=True)
 )
-_OF_IDS = _goal.id.in_(bindparam("goal_ids", expanding=True))
-_LOCK_EXISTING = sa.select(_goal.id).where(_OF_IDS).order_by(_goal.id).with_for_update(read=True, key_share=True)
 
 
 @dataclass(frozen=True, slots=True)

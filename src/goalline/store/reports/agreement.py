@@ -16,6 +16,7 @@ from sqlmodel import Session
 from goalline.domain.agreement import OUTCOME_OF, Cell, Comparison
 from goalline.domain.verdict import Outcome
 from goalline.store.goals.goals import CurrentGoal
+from goalline.store.reports.places import PlaceFilter
 from goalline.store.tables import Conversation, Cycle, GoalRevision, Verdict, table
 
 _conversation, _verdict, _cycle, _revision = table(Conversation), table(Verdict), table(Cycle), table(GoalRevision)
@@ -27,17 +28,14 @@ _FURTHEST = sa.func.max(sa.case(*((_cycle.c.state == state, rank) for rank, stat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementFilter:
+class AgreementFilter(PlaceFilter):
     """Which conversations are compared; None means everything.
 
-    Days are the project's local ones of a conversation's end, both included. With a revision, verdicts on that wording
+    Days are those of a conversation's end. With a revision, verdicts on that wording
     are compared, and conversations without a verdict are left out: they are of no wording.
     """
 
-    agent_id: str | None = None
     revision: int | None = None
-    first_day: date | None = None
-    last_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +102,12 @@ def _pairs(
     # Of each conversation and goal: outcome and furthest state, first where there is a verdict, then where there is
     # none. Grouped after the join, so that a database may begin with whatever the filters leave least of.
     conversation = _conversation.c
-    filters = [conversation.project_id == project_id, conversation.day.is_not(None)]
-    if wanted.agent_id is not None:
-        filters.append(conversation.agent_id == wanted.agent_id)
+    filters = [*wanted.conditions(_conversation, project_id), conversation.day.is_not(None)]
     # The day decides. The moment is for the index that there is: no time zone is a whole day away from UTC.
     if wanted.first_day is not None:
-        filters += [conversation.day >= wanted.first_day, conversation.ended_at >= _midnight(wanted.first_day, -1)]
+        filters.append(conversation.ended_at >= _midnight(wanted.first_day, -1))
     if wanted.last_day is not None:
-        filters += [conversation.day <= wanted.last_day, conversation.ended_at < _midnight(wanted.last_day, 2)]
+        filters.append(conversation.ended_at < _midnight(wanted.last_day, 2))
     verdict, revision = _verdict.c, _revision.c
     # A verdict on a wording without steps has no cycle because there was nothing to track, not because it is missing.
     tracked = sa.exists().where(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from goalline.domain import path
 from goalline.domain.calendar import day_start
 from goalline.domain.path import Direction, Node
 from goalline.domain.track import Measure
+from goalline.store.reports.process import TrackFilter
 from goalline.store.tables import Conversation, ErasedTrackRollup, PathTaken, Project, TrackRollup, table
 from goalline.store.tables import Path as PathRow
 from goalline.store.track.rollups import NO_GOAL
@@ -25,16 +26,13 @@ _AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PathFilter:
+class PathFilter(TrackFilter):
     """Which paths are asked for; None means everything.
 
-    Days are the project's local ones of a conversation's first step, both included. `contains` is a step that lies
-    anywhere on the path, also where the tree does not reach to.
+    Days are those of a conversation's first step. `contains` is a step that lies anywhere on the path, also where the
+    tree does not reach to.
     """
 
-    agent_id: str | None = None
-    first_day: date | None = None
-    last_day: date | None = None
     contains: str | None = None
 
 
@@ -139,13 +137,7 @@ def _counted(session: Session, project_id: UUID, wanted: PathFilter) -> Iterator
 
 def _numbers(rollup: sa.Table, project_id: UUID, wanted: PathFilter) -> sa.Select[Any]:
     columns, number = rollup.c, sa.func.sum(rollup.c.number)
-    conditions = [columns.project_id == project_id, columns.measure == Measure.PATH, columns.goal_id == NO_GOAL]
-    if wanted.agent_id is not None:
-        conditions.append(columns.agent_id == wanted.agent_id)
-    if wanted.first_day is not None:
-        conditions.append(columns.day >= wanted.first_day)
-    if wanted.last_day is not None:
-        conditions.append(columns.day <= wanted.last_day)
+    conditions = [*wanted.counts(rollup, project_id, Measure.PATH), columns.goal_id == NO_GOAL]
     # What was counted and taken off again leaves rows of zeros behind.
     return sa.select(columns.key, number.label("number")).where(*conditions).group_by(columns.key).having(number > 0)
 

@@ -17,6 +17,7 @@ from goalline.domain.step import Step
 from goalline.domain.track import Measure
 from goalline.store.goals import goals
 from goalline.store.goals.goals import CurrentGoal
+from goalline.store.reports.places import PlaceFilter
 from goalline.store.tables import Goal, GoalRevision, TrackRollup, table
 
 _rollup = table(TrackRollup).c
@@ -26,23 +27,12 @@ NUMBER = sa.func.sum(_rollup.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrackFilter:
-    """Which counts of the track are asked for; None means everything. Days are the project's, both included."""
+class TrackFilter(PlaceFilter):
+    """Which counts of the track are asked for; None means everything."""
 
-    agent_id: str | None = None
-    first_day: date | None = None
-    last_day: date | None = None
-
-    def conditions(self, project_id: UUID, measure: Measure) -> list[sa.ColumnElement[bool]]:
-        """Return what the rows of a measure have to meet."""
-        conditions = [_rollup.project_id == project_id, _rollup.measure == measure]
-        if self.agent_id is not None:
-            conditions.append(_rollup.agent_id == self.agent_id)
-        if self.first_day is not None:
-            conditions.append(_rollup.day >= self.first_day)
-        if self.last_day is not None:
-            conditions.append(_rollup.day <= self.last_day)
-        return conditions
+    def counts(self, rollup: sa.Table, project_id: UUID, measure: Measure) -> list[sa.ColumnElement[bool]]:
+        """Return what the rows of a measure have to meet, in either of the track's two tables of counts."""
+        return [*self.conditions(rollup, project_id), rollup.c.measure == measure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +136,7 @@ def steps(session: Session, project_id: UUID, wanted: TrackFilter, goal: Current
     """
     found = session.execute(
         sa.select(_rollup.key, NUMBER)
-        .where(*wanted.conditions(project_id, Measure.STEP), _rollup.goal_id == goal.id)
+        .where(*wanted.counts(table(TrackRollup), project_id, Measure.STEP), _rollup.goal_id == goal.id)
         .group_by(_rollup.key)
         .having(NUMBER > 0)
     )
@@ -172,7 +162,7 @@ def _days(
     found = defaultdict[UUID, dict[date, Progress]](dict)
     for goal_id, day, state, number, *savings in session.execute(
         sa.select(_rollup.goal_id, _rollup.day, _rollup.key, NUMBER, *saved)
-        .where(*wanted.conditions(project_id, Measure.CYCLE), *more)
+        .where(*wanted.counts(table(TrackRollup), project_id, Measure.CYCLE), *more)
         .group_by(_rollup.goal_id, _rollup.day, _rollup.key)
         .having(NUMBER > 0)
         .order_by(_rollup.day)
@@ -188,7 +178,7 @@ def _durations(
     found = defaultdict[UUID, dict[int, int]](dict)
     for goal_id, seconds, number in session.execute(
         sa.select(_rollup.goal_id, _rollup.key, NUMBER)
-        .where(*wanted.conditions(project_id, Measure.DURATION), *more)
+        .where(*wanted.counts(table(TrackRollup), project_id, Measure.DURATION), *more)
         .group_by(_rollup.goal_id, _rollup.key)
         .having(NUMBER > 0)
     ):

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, exists, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlmodel import Session
 
 from goalline.domain import rates
@@ -16,6 +16,7 @@ from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
 from goalline.store.goals.goals import CurrentGoal
 from goalline.store.reports import precedence
+from goalline.store.reports.places import PlaceFilter
 from goalline.store.tables import (
     Conversation,
     ConversationRollup,
@@ -33,14 +34,11 @@ _SOMETHING = func.sum(_verdicts.c.achieved + _verdicts.c.partial + _verdicts.c.n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateFilter:
-    """What a rate is taken over; None means everything. Days are the project's local ones, both included."""
+class RateFilter(PlaceFilter):
+    """What a rate is taken over; None means everything."""
 
-    agent_id: str | None = None
     kind: Kind | None = None
     revision: int | None = None
-    first_day: date | None = None
-    last_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,7 @@ def any_judged_by(session: Session, project: Project, wanted: RateFilter, model:
     evaluation, verdict, conversation = table(Evaluation).c, table(Verdict).c, table(Conversation)
     counted = exists().where(verdict.evaluation_id == evaluation.id, verdict.counted)
     there = exists().where(
-        conversation.c.id == evaluation.conversation_id, *_place_conditions(conversation, project.id, wanted)
+        conversation.c.id == evaluation.conversation_id, *wanted.conditions(conversation, project.id)
     )
     query = select(evaluation.id).where(evaluation.model == model, counted, there).limit(1)
     if wanted.first_day:
@@ -187,7 +185,7 @@ def _conversations_by_day(session: Session, project_id: UUID, wanted: RateFilter
     columns = _conversations.c
     rows = session.execute(
         select(columns.day, func.sum(columns.conversations))
-        .where(*_place_conditions(_conversations, project_id, wanted))
+        .where(*wanted.conditions(_conversations, project_id))
         .group_by(columns.day)
     )
     return {day: int(number) for day, number in rows}
@@ -200,7 +198,7 @@ def _conversations_of_owners(session: Session, project_id: UUID, wanted: RateFil
     found = defaultdict[str, dict[date, int]](dict)
     for agent_id, day, number in session.execute(
         select(columns.agent_id, columns.day, columns.conversations).where(
-            *_place_conditions(_conversations, project_id, wanted),
+            *wanted.conditions(_conversations, project_id),
             columns.agent_id.in_(owners),
             columns.conversations > 0,
         )
@@ -214,19 +212,8 @@ def _sums() -> list[ColumnElement[Any]]:
     return [func.sum(columns.achieved), func.sum(columns.partial), func.sum(columns.not_achieved)]
 
 
-def _place_conditions(rollup: Table, project_id: UUID, wanted: RateFilter) -> list[ColumnElement[bool]]:
-    conditions = [rollup.c.project_id == project_id]
-    if wanted.agent_id is not None:
-        conditions.append(rollup.c.agent_id == wanted.agent_id)
-    if wanted.first_day is not None:
-        conditions.append(rollup.c.day >= wanted.first_day)
-    if wanted.last_day is not None:
-        conditions.append(rollup.c.day <= wanted.last_day)
-    return conditions
-
-
 def _verdict_conditions(project_id: UUID, wanted: RateFilter) -> list[ColumnElement[bool]]:
-    conditions = _place_conditions(_verdicts, project_id, wanted)
+    conditions = wanted.conditions(_verdicts, project_id)
     if wanted.revision is not None:
         conditions.append(_verdicts.c.revision == wanted.revision)
     if wanted.kind is not None:

@@ -35,7 +35,7 @@ def most_completed(session: Session, project_id: UUID, wanted: TrackFilter, limi
     """Return up to `limit` tasks, those completed most often first, then by name; and the totals of all of them."""
     counted = (
         sa.select(_rollup.key.label("name"), NUMBER.label("completed"))
-        .where(*wanted.conditions(project_id, Measure.TASK), _rollup.goal_id == NO_GOAL)
+        .where(*wanted.counts(table(TrackRollup), project_id, Measure.TASK), _rollup.goal_id == NO_GOAL)
         .group_by(_rollup.key)
         .having(NUMBER > 0)
         .subquery()

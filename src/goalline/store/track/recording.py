@@ -136,8 +136,7 @@ def record(
 
 
 def adopt(session: Session, project_id: UUID, row_id: UUID, agent_before: str, agent_id: str) -> None:
-    """Count what the events of a held conversation amount to for the agent that it turned out to be of."""
-    hold_goals(session, [row_id])
+    """Count what the events of a held conversation, whose goals are held, amount to for the agent that it is of."""
     tracked = load(session, row_id)
     settle(session, project_id, [Change(row_id, agent_before, tracked, agent_id, tracked)])
 
@@ -148,8 +147,10 @@ def load(session: Session, row_id: UUID) -> Track:
 
 
 def forget(session: Session, project_id: UUID, row_id: UUID, agent_id: str) -> None:
-    """Take what the events of a held conversation amount to out of the counts; the events go with its row."""
-    hold_goals(session, [row_id])
+    """Take what the events of a held conversation, whose goals are held, amount to out of the counts.
+
+    The events go with its row.
+    """
     settle(session, project_id, [Change(row_id, agent_id, load(session, row_id), agent_id, Track())])
 
 

@@ -1,7 +1,7 @@
 """A recount of the track: what all events amount to, compared with what is stored, or put in its place."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,15 +9,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from goalline.domain.cycle import Cycle, CycleState, Savings
-from goalline.domain.track import Tally, Track, path_digest, tallies, track
+from goalline.domain.cycle import CycleState, Savings
+from goalline.domain.track import Tally, Track, gather, path_digest, tallies, track
 from goalline.store.tables import Conversation, ErasedTrackRollup, Path, PathTaken, Project, TrackRollup, table
 from goalline.store.tables import Cycle as CycleRow
 from goalline.store.track import events, rollups, settling
 from goalline.store.track.rollups import TrackPlace
+from goalline.store.track.settling import CycleContent
 
 _cycle, _path, _taken, _conversation = table(CycleRow), table(Path), table(PathTaken), table(Conversation)
-_NOTHING = Savings()
 TABLES = (_cycle.name, _path.name, _taken.name, table(TrackRollup).name, table(ErasedTrackRollup).name)
 """The tables that a recount replaces, in the order in which everybody writes them."""
 
@@ -29,26 +29,6 @@ class CyclePlace:
     conversation_id: UUID
     goal_id: UUID
     number: int
-
-
-@dataclass(frozen=True, slots=True)
-class CycleContent:
-    """What is stored of a cycle; `state` None: there is none."""
-
-    state: CycleState | None = None
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
-    savings: Savings = _NOTHING
-
-    @classmethod
-    def of(cls, cycle: Cycle) -> "CycleContent":
-        """Return what is stored of a cycle."""
-        return cls(cycle.state, cycle.started_at, cycle.completed_at, cycle.savings)
-
-    def row(self) -> dict[str, Any]:
-        """Return the columns that it is stored in."""
-        times = {"started_at": self.started_at, "completed_at": self.completed_at}
-        return {"state": self.state, **times, **rollups.saved(self.savings)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +55,8 @@ class _Recount:
     paths: dict[PathPlace, PathContent] = field(default_factory=dict)
 
     def add(self, project_id: UUID, conversation_id: UUID, agent_id: str, tracked: Track, zone: str) -> None:
-        for place, tally in tallies(tracked, agent_id, zone).items():
-            at = TrackPlace(project_id, place)
-            self.counted[at] = self.counted.get(at, Tally()) + tally
+        counted = tallies(tracked, agent_id, zone)
+        gather(self.counted, {TrackPlace(project_id, place): tally for place, tally in counted.items()})
         for goal_id, cycle in tracked.cycles:
             self.cycles[CyclePlace(conversation_id, goal_id, cycle.number)] = CycleContent.of(cycle)
         if tracked.steps:
@@ -92,29 +71,26 @@ def differences(session: Session) -> Iterator[tuple[TrackPlace | CyclePlace | Pa
         where it is, what is stored, and what the recount found.
     """
     found = _recounted(session)
-    yield from _differing(rollups.stored(session), found.counted, Tally())
-    yield from _differing(_stored_cycles(session), found.cycles, CycleContent())
-    yield from _differing(_stored_paths(session), found.paths, PathContent())
+    yield from differing(rollups.stored(session), found.counted, Tally())
+    yield from differing(_stored_cycles(session), found.cycles, CycleContent())
+    yield from differing(_stored_paths(session), found.paths, PathContent())
 
 
 def rebuild(session: Session) -> int:
     """Put a recount in the place of all counts, cycles and paths, and return how many counts that made."""
     found = _recounted(session)
-    for cycle, _, content in list(_differing(_stored_cycles(session), found.cycles, CycleContent())):
+    for cycle, _, content in list(differing(_stored_cycles(session), found.cycles, CycleContent())):
         whose = (_cycle.c.conversation_id == cycle.conversation_id) & (_cycle.c.goal_id == cycle.goal_id)
         session.execute(sa.delete(_cycle).where(whose, _cycle.c.number == cycle.number))
         if content.state:
-            session.execute(sa.insert(_cycle).values(_row(cycle) | content.row()))
-    for path, _, content in list(_differing(_stored_paths(session), found.paths, PathContent())):
+            row = content.row(cycle.conversation_id, cycle.goal_id, cycle.number)
+            session.execute(sa.insert(_cycle).values(row))
+    for path, _, content in list(differing(_stored_paths(session), found.paths, PathContent())):
         session.execute(sa.delete(_taken).where(_taken.c.conversation_id == path.conversation_id))
         if content.steps is not None:
             settling.take_paths(session, path.project_id, [(path.conversation_id, content.began_at, content.steps)])
     rollups.replace(session, found.counted)
     return len(found.counted)
-
-
-def _row(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def _recounted(session: Session) -> _Recount:
@@ -159,8 +135,13 @@ def _stored_paths(session: Session) -> dict[PathPlace, PathContent]:
     }
 
 
-def _differing(stored: Mapping[Any, Any], recounted: Mapping[Any, Any], nothing: Any) -> Iterator[tuple[Any, Any, Any]]:
-    for place in sorted(stored.keys() | recounted.keys(), key=str):
+def differing(stored: Mapping[Any, Any], recounted: Mapping[Any, Any], nothing: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield each place of two mappings, in order, at which they do not hold the same; what is in neither is `nothing`.
+
+    Yields:
+        the place, what is stored there, and what a recount found.
+    """
+    for place in sorted(stored.keys() | recounted.keys(), key=lambda place: tuple(map(str, astuple(place)))):
         was, should_be = stored.get(place, nothing), recounted.get(place, nothing)
         if was != should_be:
             yield place, was, should_be

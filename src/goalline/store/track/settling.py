@@ -14,13 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlmodel import Session
 
-from goalline.domain.track import Place, Tally, Track, changes, differing, path_digest, tallies
-from goalline.store.database import Upsert, run
-from goalline.store.tables import Cycle, Path, PathTaken, Project, table
+from goalline.domain.cycle import Cycle, CycleState, Savings
+from goalline.domain.track import Place, Tally, Track, changes, differing, gather, path_digest, tallies
+from goalline.store import projects
+from goalline.store.database import Upsert
+from goalline.store.tables import Cycle as CycleRow
+from goalline.store.tables import Path, PathTaken, table
 from goalline.store.track import rollups
 
-_cycle, _path, _taken = table(Cycle), table(Path), table(PathTaken)
-_ZONE = sa.select(table(Project).c.time_zone).where(table(Project).c.id == bindparam("project_id"))
+_cycle, _path, _taken = table(CycleRow), table(Path), table(PathTaken)
+_NOTHING = Savings()
 _DROP_CYCLE = sa.delete(_cycle).where(
     _cycle.c.conversation_id == bindparam("of"),
     _cycle.c.goal_id == bindparam("goal"),
@@ -44,6 +47,27 @@ _NAME_PATH = Upsert(_path, lambda statement: statement.on_conflict_do_nothing(in
 
 
 @dataclass(frozen=True, slots=True)
+class CycleContent:
+    """What is stored of a cycle; `state` None: there is none."""
+
+    state: CycleState | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    savings: Savings = _NOTHING
+
+    @classmethod
+    def of(cls, cycle: Cycle) -> "CycleContent":
+        """Return what is stored of a cycle."""
+        return cls(cycle.state, cycle.started_at, cycle.completed_at, cycle.savings)
+
+    def row(self, conversation_id: UUID, goal_id: UUID, number: int) -> dict[str, Any]:
+        """Return it as it is stored."""
+        place = {"conversation_id": conversation_id, "goal_id": goal_id, "number": number}
+        times = {"started_at": self.started_at, "completed_at": self.completed_at}
+        return {**place, "state": self.state, **times, **rollups.saved(self.savings)}
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What a held conversation's events amounted to, and amount to now; and for which agent they are counted."""
 
@@ -56,7 +80,7 @@ class Change:
 
 def settle(session: Session, project_id: UUID, changed: Iterable[Change]) -> None:
     """Store the cycles and paths of held conversations as they are now, and count the difference."""
-    zone: str = run(session, _ZONE, project_id=project_id).scalar_one()
+    zone = projects.time_zone(session, project_id)
     ledger = _Ledger()
     for change in sorted(changed, key=lambda change: change.conversation_id):
         ledger.compare_counts(change, zone)
@@ -78,24 +102,14 @@ class _Ledger:
         if change.agent_before == change.agent_after:
             before, after = differing(before, after)
         old, new = tallies(before, change.agent_before, zone), tallies(after, change.agent_after, zone)
-        for place, tally in changes(old, new).items():
-            there = self.counted.get(place)
-            self.counted[place] = there + tally if there else tally
+        gather(self.counted, changes(old, new))
 
     def compare_cycles(self, change: Change) -> None:
         row_id = change.conversation_id
         old = {(goal_id, cycle.number): cycle for goal_id, cycle in change.before.cycles}
         new = {(goal_id, cycle.number): cycle for goal_id, cycle in change.after.cycles}
         self.cycles += [
-            {
-                "conversation_id": row_id,
-                "goal_id": goal_id,
-                "number": number,
-                "state": cycle.state,
-                "started_at": cycle.started_at,
-                "completed_at": cycle.completed_at,
-                **rollups.saved(cycle.savings),
-            }
+            CycleContent.of(cycle).row(row_id, goal_id, number)
             for (goal_id, number), cycle in new.items()
             if old.get((goal_id, number)) != cycle
         ]

@@ -1,0 +1,46 @@
+"""Work: an evaluation that was claimed, with all that the judge needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlmodel import Session
+
+from goalline.domain.evaluation import Reason
+from goalline.domain.goal import GoalInForce, goals_in_force
+from goalline.domain.transcript import Turn, is_empty
+from goalline.store.conversations import conversations, evaluations
+from goalline.store.conversations.evaluations import Claim
+from goalline.store.goals import histories
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed evaluation with all that the judge needs."""
+
+    claim: Claim
+    turns: Sequence[Turn]
+    transcript_digest: str
+    goals: Sequence[GoalInForce]
+    erased: bool = False
+
+    @property
+    def needless(self) -> Reason | None:
+        """Why there is nothing to judge, if there is nothing."""
+        if self.erased:
+            return Reason.ERASED
+        if is_empty(self.turns):
+            return Reason.EMPTY_TRANSCRIPT
+        return None if self.goals else Reason.NO_GOAL_IN_FORCE
+
+
+def begin(session: Session, evaluation_id: UUID, now: datetime, lease: timedelta) -> Work | None:
+    """Claim an evaluation and read what it is about; None where somebody else has it or it has ended."""
+    claim = evaluations.claim(session, evaluation_id, now, now + lease)
+    if claim is None:
+        return None
+    said = conversations.to_judge(session, claim.conversation_id)
+    known = histories.histories(session, said.project_id, said.agent_id)
+    in_force = goals_in_force(known, said.agent_id, said.ended_at)
+    return Work(claim, said.turns, said.transcript_digest, in_force, said.erased_at is not None)
