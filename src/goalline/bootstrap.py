@@ -1,13 +1,15 @@
 """Puts the parts together: the only place that chooses between the real thing and its stand-in."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dramatiq import Broker, Consumer
 from dramatiq.brokers.stub import StubBroker
 
 from goalline.domain.evaluation import Judge
+from goalline.judge.gate import Gate
 from goalline.judge.llm import LlmJudge
 from goalline.judge.stand_in import MODEL, StandIn
 from goalline.settings import Settings
@@ -25,6 +27,7 @@ class Services:
     database: Database
     judge: Judge
     broker: Broker
+    gate: Gate = field(default_factory=lambda: Gate(sys.maxsize))
 
     @property
     def embedded(self) -> bool:
@@ -47,11 +50,13 @@ def services(settings: Settings, *, threads: int = 1) -> Services:
         settings: what to build.
         threads: how many evaluations this process may run at once.
     """
+    gate = Gate(threads)
     return Services(
         settings=settings,
         database=Database(settings.database_url, settings.database_pool_size),
-        judge=judge(settings, threads),
+        judge=LlmJudge.from_settings(settings, threads, gate),
         broker=_broker(settings),
+        gate=gate,
     )
 
 

@@ -1,18 +1,18 @@
 """The story: a conversation is received, evaluated, and counted; what gets lost on the way is found again.
 
-    receive ──► evaluate ──► complete          sweep ──► (evaluate)          track
+    receive ──► claim ──► evaluate ──► complete          sweep ──► (claim)          track
 
-A webhook is received, its evaluation is judged, and to complete it is to store its verdicts and to count them, in one
-transaction: `store_verdicts`. Events are tracked without a judge: `recording.record` stores and counts them in one as
-well. Rates are read from these counts and from nothing else (`store/reports`).
+A webhook is received, its evaluation is claimed and judged, and to complete it is to store its verdicts and to count
+them, in one transaction: `store_verdicts`. Events are tracked without a judge: `recording.record` stores and counts
+them in one as well. Rates are read from these counts and from nothing else (`store/reports`).
 
 Each function owns its transactions and returns what comes next; ringing the bell for it is left to the edge, after
 the commit. The row is the job: whatever happens to the bell, a queued row is found by `sweep`. No transaction is
 open while the judge thinks.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -33,9 +33,9 @@ from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.transcript import Delivery, digest
 from goalline.store import rollups
 from goalline.store.contacts import contacts, deactivation, erasure
-from goalline.store.conversations import conversations, evaluations, recovery
+from goalline.store.conversations import claims, conversations, evaluations, recovery
 from goalline.store.conversations import work as works
-from goalline.store.conversations.evaluations import Claim
+from goalline.store.conversations.claims import Claim
 from goalline.store.conversations.verdicts import counted_goals, store_verdicts, take_back_verdicts
 from goalline.store.conversations.work import Work
 from goalline.store.database import Database, DatabaseUnavailable, Session
@@ -52,7 +52,6 @@ SWEEP_LIMIT = 1_000
 _log = log(__name__)
 
 Clock = Callable[[], datetime]
-Holding = Callable[[Claim], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,8 @@ def receive(database: Database, project: Project, delivery: Delivery, now: datet
             stored = conversations.insert_once(session, project, delivery, words, now, silent=silent)
             if stored:
                 row_id, day = stored
-                receipt = _first(session, row_id, delivery, Reason.CONTACT_DEACTIVATED if silent else None, now)
+                needless = Reason.CONTACT_DEACTIVATED if silent else None
+                receipt = _first(session, project.id, row_id, delivery, needless, now)
                 rollups.count_conversations(session, ConversationPlace(project.id, day, delivery.agent_id), 1)
                 return receipt
             # Deleted between the two looks at it, it is new after all.
@@ -127,40 +127,48 @@ def track(
             return recording.record(session, project_id, batch, now, most_of_conversation)
 
 
-def evaluate(
+def claim(
     database: Database,
-    judge: Judge,
     evaluation_id: UUID,
-    clock: Clock,
-    *,
+    now: datetime,
     lease: timedelta,
-    give_up_after: timedelta,
-    holding: Holding = nullcontext,
-) -> Status | None:
-    """Claim an evaluation, let the judge think, and store what it found.
+    *,
+    turns: Sequence[UUID] = (),
+    suspects: bool = True,
+) -> Work | None:
+    """Take an evaluation, with all that the judge needs; None where somebody else has it or it has ended.
 
-    Returns the state it is left in, or None where it was not ours to run: somebody else has it, it has ended, or
-    the claim was lost while the judge thought. The judge thinks inside `holding(claim)`, which may renew the lease.
+    Args:
+        database: where.
+        evaluation_id: the one that the bell names.
+        now: the time.
+        lease: how long the claim lasts unless it is renewed.
+        turns: the projects whose oldest evaluation is taken first, whichever the bell names.
+        suspects: whether one may be taken that was interrupted so often that it may be what kills workers.
     """
     with database.transaction() as session:
-        work = works.begin(session, evaluation_id, clock(), lease)
-    if work is None:
-        return None
+        return works.begin(session, evaluation_id, now, lease, turns=turns, suspects=suspects)
+
+
+def evaluate(database: Database, judge: Judge, work: Work, clock: Clock, *, give_up_after: timedelta) -> Status | None:
+    """Let the judge think about a claimed evaluation, and store what it found.
+
+    Returns the state it is left in, or None where the claim was lost while the judge thought.
+    """
     if work.needless:
         return _skip(database, work, work.needless, clock())
-    with holding(work.claim):
-        try:
-            return complete(database, work, judge.judge(work.goals, work.turns), clock())
-        except JudgeUnavailable as unavailable:
-            return _release(database, work.claim, unavailable, clock(), give_up_after)
-        except JudgementFailed as failed:
-            return _fail(database, work.claim, failed.reason, failed.effort, clock())
-        except DatabaseUnavailable:
-            raise
-        except Exception as error:
-            # A defect of ours must not make the same conversation be judged, and paid for, again and again.
-            _log.error("judgement_broke", evaluation_id=str(evaluation_id), error=place_of(error))
-            return _fail(database, work.claim, Reason.INTERNAL_ERROR, None, clock())
+    try:
+        return complete(database, work, judge.judge(work.goals, work.turns), clock())
+    except JudgeUnavailable as unavailable:
+        return _release(database, work.claim, unavailable, clock(), give_up_after)
+    except JudgementFailed as failed:
+        return _fail(database, work.claim, failed.reason, failed.effort, clock())
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        # A defect of ours must not make the same conversation be judged, and paid for, again and again.
+        _log.error("judgement_broke", evaluation_id=str(work.claim.evaluation_id), error=place_of(error))
+        return _fail(database, work.claim, Reason.INTERNAL_ERROR, None, clock(), place_of(error))
 
 
 def complete(database: Database, work: Work, judgement: Judgement, now: datetime) -> Status | None:
@@ -169,11 +177,11 @@ def complete(database: Database, work: Work, judgement: Judgement, now: datetime
         row = conversations.lock(session, work.claim.conversation_id)
         if row and row.erased_at:
             # What the judge has read cannot be taken back; nothing of it is kept but what it cost.
-            erased = evaluations.finish(
+            erased = claims.finish(
                 session, work.claim, Status.SKIPPED, now, reason=Reason.ERASED, effort=judgement.effort
             )
             return Status.SKIPPED if erased else None
-        if row is None or not evaluations.finish(
+        if row is None or not claims.finish(
             session,
             work.claim,
             Status.SUCCEEDED,
@@ -216,6 +224,12 @@ def sweep(database: Database, now: datetime, *, forgotten: bool = False) -> list
         return recovery.recover(session, now, SWEEP_LIMIT)
 
 
+def hand_back(database: Database, held: Sequence[Claim], now: datetime) -> list[UUID]:
+    """Queue again what this process has begun and will not end; return what has to be rung for elsewhere."""
+    with database.transaction() as session:
+        return claims.hand_back(session, held, now)
+
+
 def erase(database: Database, project_id: UUID, contact_id: str, now: datetime) -> int:
     """Erase all that is stored of a contact, and return how many conversations that changed; what they count stays.
 
@@ -230,11 +244,13 @@ def erase(database: Database, project_id: UUID, contact_id: str, now: datetime) 
         erased += some
 
 
-def _first(session: Session, row_id: UUID, delivery: Delivery, needless: Reason | None, now: datetime) -> Receipt:
+def _first(
+    session: Session, project_id: UUID, row_id: UUID, delivery: Delivery, needless: Reason | None, now: datetime
+) -> Receipt:
     if needless:
-        evaluation_id, status = evaluations.skip(session, row_id, needless, now), Status.SKIPPED
+        evaluation_id, status = evaluations.skip(session, project_id, row_id, needless, now), Status.SKIPPED
     else:
-        evaluation_id = evaluations.enqueue(session, row_id, 1, now, now + RING_AGAIN_AFTER)
+        evaluation_id = evaluations.enqueue(session, project_id, row_id, 1, now, now + RING_AGAIN_AFTER)
         status = Status.QUEUED
     return Receipt(row_id, delivery.conversation_id, evaluation_id, status, duplicate=False, ring=not needless)
 
@@ -244,7 +260,7 @@ def _end(session: Session, row: Conversation, delivery: Delivery, words: str, no
     if not needless and _is_silent(session, row, delivery):
         needless = Reason.CONTACT_DEACTIVATED
     day = conversations.end(session, row, delivery, words, now, silent=needless is not None)
-    receipt = _first(session, row.id, delivery, needless, now)
+    receipt = _first(session, row.project_id, row.id, delivery, needless, now)
     # Goals are locked before rollups, by everybody: see goals.remove.
     recording.hold_goals(session, [row.id])
     rollups.count_conversations(session, ConversationPlace(row.project_id, day, delivery.agent_id), 1)
@@ -267,14 +283,14 @@ def _is_silent(session: Session, row: Conversation, delivery: Delivery) -> bool:
 def _queue_again(session: Session, row: Conversation, now: datetime) -> UUID:
     ring_again_at = now + RING_AGAIN_AFTER
     return evaluations.waiting(session, row.id, now, ring_again_at) or evaluations.enqueue(
-        session, row.id, row.evaluations + 1, now, ring_again_at
+        session, row.project_id, row.id, row.evaluations + 1, now, ring_again_at
     )
 
 
 def _skip(database: Database, work: Work, reason: Reason, now: datetime) -> Status | None:
     with database.transaction() as session:
         row = conversations.lock(session, work.claim.conversation_id)
-        if row is None or not evaluations.finish(session, work.claim, Status.SKIPPED, now, reason=reason):
+        if row is None or not claims.finish(session, work.claim, Status.SKIPPED, now, reason=reason):
             return None
         if reason is Reason.EMPTY_TRANSCRIPT and row.evaluations == work.claim.number:
             # Verdicts on words that were taken back have nothing to rest on any more, unless newer words came since.
@@ -288,15 +304,17 @@ def _release(
 ) -> Status | None:
     deadline = claim.tried_since + give_up_after
     if now >= deadline:
-        return _fail(database, claim, Reason.UNAVAILABLE, unavailable.effort, now)
+        return _fail(database, claim, unavailable.reason, unavailable.effort, now)
     # The last attempt is made at the deadline, even where the provider asked for a longer pause.
     due_at = min(now + release_delay(now - claim.tried_since, unavailable.retry_after), deadline)
     with database.transaction() as session:
-        released = evaluations.release(session, claim, due_at, Reason.UNAVAILABLE, unavailable.effort)
+        released = claims.release(session, claim, due_at, unavailable.reason, unavailable.effort)
         return Status.QUEUED if released else None
 
 
-def _fail(database: Database, claim: Claim, reason: Reason, effort: Effort | None, now: datetime) -> Status | None:
+def _fail(
+    database: Database, claim: Claim, reason: Reason, effort: Effort | None, now: datetime, error: str | None = None
+) -> Status | None:
     with database.transaction() as session:
-        failed = evaluations.finish(session, claim, Status.FAILED, now, reason=reason, effort=effort)
+        failed = claims.finish(session, claim, Status.FAILED, now, reason=reason, effort=effort, error=error)
         return Status.FAILED if failed else None

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     sweep_seconds: PositiveFloat = Field(5, description="How often leases are renewed and lost work is looked for.")
 
     shutdown_seconds: PositiveInt = Field(
-        10, description="How long `goalline serve` waits at its end for judgements under way."
+        10, description="How long judgements under way are waited for at the end, before they are handed back."
     )
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
         "UTC", description="Time zone (IANA) of the project that the first start makes."

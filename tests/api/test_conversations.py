@@ -108,7 +108,9 @@ def test_an_evaluation_that_waits_for_its_provider_says_until_when(world: World,
     client.post("/v1/conversations", json=delivery())
     [evaluation_id] = pipeline.sweep(world.database, utc_now(), forgotten=True)
     day = timedelta(days=1)
-    pipeline.evaluate(world.database, BusyJudge(), evaluation_id, utc_now, lease=day, give_up_after=day)
+    work = pipeline.claim(world.database, evaluation_id, utc_now(), day)
+    assert work
+    pipeline.evaluate(world.database, BusyJudge(), work, utc_now, give_up_after=day)
     [run] = client.get("/v1/conversations/call-1").json()["evaluations"]
     assert (run["status"], run["reason"], run["finished_at"]) == ("queued", "unavailable", None)
     assert run["next_attempt_at"] > run["created_at"]

@@ -55,6 +55,7 @@ def test_every_outcome_and_status_has_a_word() -> None:
 
 def run(status: Status, reason: Reason | None = None) -> Evaluation:
     return Evaluation(
+        project_id=uuid4(),
         id=uuid4(),
         conversation_id=uuid4(),
         number=1,

@@ -89,7 +89,10 @@ class World:
     def evaluate_one(self, evaluation_id: UUID) -> Status | None:
         """Run one evaluation."""
         day = timedelta(days=1)
-        return pipeline.evaluate(self.database, self.judge, evaluation_id, utc_now, lease=day, give_up_after=day)
+        work = pipeline.claim(self.database, evaluation_id, utc_now(), day)
+        if work is None:
+            return None
+        return pipeline.evaluate(self.database, self.judge, work, utc_now, give_up_after=day)
 
 
 def make_key(database: Database, project: Project, scope: Scope) -> str:

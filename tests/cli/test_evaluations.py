@@ -11,7 +11,7 @@ from goalline import pipeline
 from goalline.cli import evaluations as commands
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.refusal import NotFound
-from goalline.store.conversations import evaluations
+from goalline.store.conversations import claims
 from goalline.store.database import DatabaseUnavailable
 from goalline.store.tables import Conversation, Evaluation
 from goalline.worker import utc_now
@@ -26,7 +26,7 @@ def fail(world: World, name: str, reason: Reason = Reason.UNAUTHORIZED, at: date
     row = world.conversation(name, at)
     claim = world.claim(world.newest(row).id, at)
     with world.database.transaction() as session:
-        assert evaluations.finish(session, claim, Status.FAILED, at, reason=reason, effort=EFFORT)
+        assert claims.finish(session, claim, Status.FAILED, at, reason=reason, effort=EFFORT)
     return row
 
 

@@ -71,7 +71,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         body = {"conversation_id": name, "agent_id": LONG, "ended_at": now - timedelta(days=number), "transcript": said}
         receipt = pipeline.receive(database, project, Delivery.model_validate(body), now)
         day = timedelta(days=1)
-        pipeline.evaluate(database, judge, receipt.evaluation_id, utc_now, lease=day, give_up_after=day)
+        work = pipeline.claim(database, receipt.evaluation_id, utc_now(), day)
+        assert work
+        pipeline.evaluate(database, judge, work, utc_now, give_up_after=day)
     track_all(database, project.id, "third", now)
     key = make_key(database, project, Scope.READ)
     with served(parts) as address:

@@ -65,8 +65,8 @@ def test_a_retry_after_as_long_as_the_patience_is_obeyed(endpoint: Endpoint) -> 
     assert endpoint.slept == [60]
 
 
-def test_an_error_for_good_is_released_when_the_patience_is_gone(endpoint: Endpoint) -> None:
-    endpoint.answers(error(500))
+def test_a_limit_for_good_is_released_when_the_patience_is_gone(endpoint: Endpoint) -> None:
+    endpoint.answers(error(429))
     assert unavailable(endpoint.judge(patience=60)).retry_after is None
     assert 50 < sum(endpoint.slept) <= 60
     assert endpoint.slept[0] <= 0.5

@@ -67,11 +67,11 @@ class Stage:
         evaluation_id: UUID,
         at: datetime = NOW + SECOND,
         give_up_after: timedelta = 6 * HOUR,
-        **more: Any,
     ) -> Status | None:
-        return pipeline.evaluate(
-            self.world.database, judge, evaluation_id, lambda: at, lease=LEASE, give_up_after=give_up_after, **more
-        )
+        work = pipeline.claim(self.world.database, evaluation_id, at, LEASE)
+        if work is None:
+            return None
+        return pipeline.evaluate(self.world.database, judge, work, lambda: at, give_up_after=give_up_after)
 
     def sweep(self, at: datetime, *, forgotten: bool = False) -> list[UUID]:
         return pipeline.sweep(self.world.database, at, forgotten=forgotten)

@@ -1,7 +1,5 @@
 """Evaluating: by the goals in force when the conversation ended, once, and never with a no that is none."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,7 +9,6 @@ from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason
 from goalline.domain.goal import GoalEdit, Kind
 from goalline.domain.transcript import Role, Turn, digest
 from goalline.domain.verdict import Outcome
-from goalline.store.conversations.evaluations import Claim
 from goalline.store.goals import goals
 from goalline.store.goals.goals import CurrentGoal
 from goalline.store.tables import Evaluation
@@ -201,24 +198,6 @@ def test_no_connection_is_held_while_the_judge_thinks(stage: Stage) -> None:
     judge = ScriptedJudge(meanwhile=lambda: held.append(pool.checkedout()))  # type: ignore[attr-defined]
     stage.evaluate(judge, stage.receive().evaluation_id)
     assert held == [0]
-
-
-@pytest.mark.parametrize("error", [None, RuntimeError("broken"), JudgementFailed(Reason.REFUSED, EFFORT)])
-def test_the_lease_is_held_while_the_judge_thinks_and_let_go_however_it_ends(
-    stage: Stage, error: Exception | None
-) -> None:
-    seen: list[str] = []
-
-    @contextmanager
-    def holding(claim: Claim) -> Iterator[None]:
-        seen.append(f"attempt {claim.attempts}")
-        yield
-        seen.append("let go")
-
-    stage.world.goal()
-    judge = ScriptedJudge(error=error, meanwhile=lambda: seen.append("thinking"))
-    stage.evaluate(judge, stage.receive().evaluation_id, holding=holding)
-    assert seen == ["attempt 1", "thinking", "let go"]
 
 
 def test_a_judgement_that_cannot_be_stored_ends_the_evaluation_and_is_not_paid_for_again(stage: Stage) -> None:

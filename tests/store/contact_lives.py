@@ -16,7 +16,7 @@ from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.verdict import Evidence, Outcome, Verdict
 from goalline.store import projects, rollups
 from goalline.store.contacts import deactivation
-from goalline.store.conversations import conversations, evaluations
+from goalline.store.conversations import claims, conversations
 from goalline.store.conversations.work import Work
 from goalline.store.goals import histories
 from goalline.store.tables import Conversation, Evaluation, Row
@@ -69,7 +69,7 @@ def move(world: World, time_zone: str) -> None:
 def begin(world: World, evaluation_id: UUID, now: datetime = NOW) -> Work:
     """Claim an evaluation and read what there is to judge."""
     with world.database.transaction() as session:
-        claim = evaluations.claim(session, evaluation_id, now, now + LEASE)
+        claim = claims.claim(session, evaluation_id, now, now + LEASE)
         assert claim is not None
         said = conversations.to_judge(session, claim.conversation_id)
         known = histories.histories(session, said.project_id, said.agent_id)

@@ -17,8 +17,8 @@ from goalline.domain.goal import GoalEdit, GoalInForce, Kind, goals_in_force
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.verdict import Outcome, Verdict
 from goalline.store import rollups
-from goalline.store.conversations import conversations, evaluations
-from goalline.store.conversations.evaluations import Claim
+from goalline.store.conversations import claims, conversations
+from goalline.store.conversations.claims import Claim
 from goalline.store.conversations.verdicts import store_verdicts
 from goalline.store.goals import goals, histories
 from goalline.store.goals.goals import CurrentGoal
@@ -104,7 +104,7 @@ class Lives(RuleBasedStateMachine):
             return
         now = self.tick()
         with self.world.database.transaction() as session:
-            claim = evaluations.claim(session, queued[which % len(queued)], now, now + LEASE)
+            claim = claims.claim(session, queued[which % len(queued)], now, now + LEASE)
             assert claim is not None
             row = conversations.to_judge(session, claim.conversation_id)
             known = histories.histories(session, row.project_id, row.agent_id)
@@ -121,7 +121,7 @@ class Lives(RuleBasedStateMachine):
         ]
         with self.world.database.transaction() as session:
             row = conversations.lock(session, claim.conversation_id)
-            if row and evaluations.finish(session, claim, Status.SUCCEEDED, self.tick()):
+            if row and claims.finish(session, claim, Status.SUCCEEDED, self.tick()):
                 store_verdicts(session, row, claim, found)
 
     @rule(which=PICK, first=OUTCOMES, second=OUTCOMES)
@@ -136,7 +136,7 @@ class Lives(RuleBasedStateMachine):
         if self.thinking:
             claim, _ = self.thinking.pop(which % len(self.thinking))
             with self.world.database.transaction() as session:
-                evaluations.finish(session, claim, Status.FAILED, self.tick())
+                claims.finish(session, claim, Status.FAILED, self.tick())
 
     @rule()
     def sweep_up_what_takes_too_long(self) -> None:

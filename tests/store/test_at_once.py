@@ -142,7 +142,8 @@ class Crowd:
         return NOW + next(self.seconds) * SECOND
 
     def evaluate(self, evaluation_id: UUID) -> None:
-        pipeline.evaluate(self.world.database, Dice(), evaluation_id, self.now, lease=100 * LEASE, give_up_after=HOUR)
+        if work := pipeline.claim(self.world.database, evaluation_id, self.now(), 100 * LEASE):
+            pipeline.evaluate(self.world.database, Dice(), work, self.now, give_up_after=HOUR)
 
     def deliver(self, number: int) -> None:
         words = random.choice(["Hello there", "Good bye"])

@@ -6,7 +6,7 @@ import pytest
 
 from goalline.domain.evaluation import Reason, Status
 from goalline.store import projects
-from goalline.store.conversations import backlog, evaluations
+from goalline.store.conversations import backlog, claims
 from goalline.store.tables import Conversation
 from tests.store.world import EFFORT, HOUR, NOW, SECOND, World
 
@@ -14,7 +14,7 @@ from tests.store.world import EFFORT, HOUR, NOW, SECOND, World
 def end(world: World, row: Conversation, reason: Reason, status: Status = Status.FAILED) -> None:
     claim = world.claim(world.newest(row).id, NOW)
     with world.database.transaction() as session:
-        assert evaluations.finish(session, claim, status, NOW + SECOND, reason=reason, effort=EFFORT)
+        assert claims.finish(session, claim, status, NOW + SECOND, reason=reason, effort=EFFORT)
 
 
 def failing(

@@ -8,8 +8,8 @@ import pytest
 
 from goalline.domain.evaluation import Effort, Reason, Status, Usage
 from goalline.domain.verdict import Outcome
-from goalline.store.conversations import evaluations, recovery
-from goalline.store.conversations.evaluations import Claim
+from goalline.store.conversations import claims, evaluations, recovery
+from goalline.store.conversations.claims import Claim
 from goalline.store.tables import Evaluation
 from goalline.store.tables import Verdict as VerdictRow
 from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World, at_once, verdict
@@ -17,17 +17,17 @@ from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World, a
 
 def try_claim(world: World, evaluation: Evaluation, after: timedelta = SECOND) -> Claim | None:
     with world.database.transaction() as session:
-        return evaluations.claim(session, evaluation.id, NOW + after, NOW + after + LEASE)
+        return claims.claim(session, evaluation.id, NOW + after, NOW + after + LEASE)
 
 
 def release(world: World, claim: Claim, effort: Effort = EFFORT) -> bool:
     with world.database.transaction() as session:
-        return evaluations.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, effort)
+        return claims.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, effort)
 
 
 def finish(world: World, claim: Claim, effort: Effort | None = EFFORT) -> bool:
     with world.database.transaction() as session:
-        return evaluations.finish(session, claim, Status.FAILED, NOW, reason=Reason.REFUSED, effort=effort)
+        return claims.finish(session, claim, Status.FAILED, NOW, reason=Reason.REFUSED, effort=effort)
 
 
 def recover(world: World, after: timedelta) -> list[object]:
@@ -111,7 +111,7 @@ def test_whoever_lost_the_lease_can_change_nothing_any_more(world: World, taken_
     assert not release(world, lost)
     assert not world.judge(lost, [verdict(world.goal())])
     with world.database.transaction() as session:
-        evaluations.renew(session, [lost], NOW + 9 * HOUR)
+        claims.renew(session, [lost], NOW + 9 * HOUR)
     assert world.evaluation(evaluation.id) == before
     assert world.rows(VerdictRow) == []
 
@@ -126,7 +126,7 @@ def test_an_evaluation_is_ended_once(world: World) -> None:
 def test_only_the_attempt_that_holds_a_claim_is_renewed(world: World) -> None:
     held, other = (world.claim(world.newest(world.conversation(name)).id) for name in ("held", "other"))
     with world.database.transaction() as session:
-        evaluations.renew(session, [held, replace(other, attempts=2)], NOW + HOUR)
+        claims.renew(session, [held, replace(other, attempts=2)], NOW + HOUR)
     assert world.evaluation(held.evaluation_id).ring_at == NOW + HOUR
     assert world.evaluation(other.evaluation_id).ring_at == NOW + LEASE
     assert recover(world, LEASE) == [other.evaluation_id]
@@ -209,14 +209,14 @@ def test_an_attempt_that_made_no_call_costs_nothing(world: World) -> None:
 def test_whoever_renews_leases_does_not_wait_for_a_row_that_somebody_changes(postgres_world: World) -> None:
     world = postgres_world
     rows = [world.newest(world.conversation(name)) for name in ("call-1", "call-2")]
-    claims = [world.claim(row.id) for row in rows]
+    held = [world.claim(row.id) for row in rows]
 
     def renew() -> None:
         with world.database.transaction() as session:
-            evaluations.renew(session, claims, NOW + HOUR)
+            claims.renew(session, held, NOW + HOUR)
 
     with world.database.transaction() as session:
-        assert evaluations.finish(session, claims[0], Status.FAILED, NOW, reason=Reason.REFUSED)
+        assert claims.finish(session, held[0], Status.FAILED, NOW, reason=Reason.REFUSED)
         at_once(renew, seconds=10)
     assert world.evaluation(rows[0].id).status is Status.FAILED
     assert world.evaluation(rows[1].id).ring_at == NOW + HOUR

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from goalline.domain.evaluation import MOST_INTERRUPTIONS, Reason, Status
-from goalline.store.conversations import evaluations, recovery
+from goalline.store.conversations import claims, recovery
 from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World, at_once
 
 
@@ -37,7 +37,7 @@ def test_an_evaluation_over_which_workers_keep_dying_is_given_up(world: World) -
         found = recover(world, number * HOUR + LEASE)
         assert found == ([] if number == MOST_INTERRUPTIONS else [evaluation.id])
     row = world.evaluation(evaluation.id)
-    assert (row.status, row.reason, row.interruptions) == (Status.FAILED, Reason.INTERRUPTED, MOST_INTERRUPTIONS)
+    assert (row.status, row.reason, row.interruptions) == (Status.FAILED, Reason.POISON, MOST_INTERRUPTIONS)
     assert row.finished_at == NOW + MOST_INTERRUPTIONS * HOUR + LEASE
     assert recover(world, 1_000 * HOUR) == []
 
@@ -46,9 +46,9 @@ def test_an_evaluation_that_is_released_again_and_again_is_not_taken_for_a_kille
     evaluation = world.newest(world.conversation())
     for number in range(MOST_INTERRUPTIONS + 3):
         with world.database.transaction() as session:
-            claim = evaluations.claim(session, evaluation.id, NOW + number * HOUR, NOW + number * HOUR + LEASE)
+            claim = claims.claim(session, evaluation.id, NOW + number * HOUR, NOW + number * HOUR + LEASE)
             assert claim is not None
-            evaluations.release(session, claim, NOW + (number + 1) * HOUR, Reason.UNAVAILABLE, EFFORT)
+            claims.release(session, claim, NOW + (number + 1) * HOUR, Reason.UNAVAILABLE, EFFORT)
         assert recover(world, (number + 1) * HOUR) == [evaluation.id]
     assert world.evaluation(evaluation.id).interruptions == 0
 
@@ -56,9 +56,9 @@ def test_an_evaluation_that_is_released_again_and_again_is_not_taken_for_a_kille
 def test_a_released_evaluation_rings_when_it_is_due(world: World) -> None:
     evaluation = world.newest(world.conversation())
     with world.database.transaction() as session:
-        claim = evaluations.claim(session, evaluation.id, NOW, NOW + LEASE)
+        claim = claims.claim(session, evaluation.id, NOW, NOW + LEASE)
         assert claim is not None
-        evaluations.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, EFFORT)
+        claims.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, EFFORT)
     assert recover(world, HOUR - SECOND) == []
     assert recover(world, HOUR) == [evaluation.id]
 
@@ -98,8 +98,8 @@ def test_after_the_bell_lost_its_memory_everything_due_rings_at_once(world: Worl
     waiting = world.newest(world.conversation("waiting"))
     world.claim(running.id)
     with world.database.transaction() as session:
-        claim = evaluations.claim(session, waiting.id, NOW, NOW + LEASE)
+        claim = claims.claim(session, waiting.id, NOW, NOW + LEASE)
         assert claim is not None
-        evaluations.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, EFFORT)
+        claims.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, EFFORT)
         recovery.forget_bells(session, NOW + SECOND)
     assert recover(world, SECOND) == [fresh.id]

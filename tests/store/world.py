@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Table, delete
-from sqlmodel import select
+from sqlalchemy import Table, delete, event
+from sqlmodel import Session, select
 
 from goalline.domain.calendar import local_day
 from goalline.domain.evaluation import Effort, Status, Usage
@@ -20,8 +20,8 @@ from goalline.domain.step import Step
 from goalline.domain.transcript import Delivery, digest
 from goalline.domain.verdict import Evidence, Outcome, Verdict
 from goalline.store import projects, rollups
-from goalline.store.conversations import conversations, evaluations
-from goalline.store.conversations.evaluations import Claim
+from goalline.store.conversations import claims, conversations, evaluations
+from goalline.store.conversations.claims import Claim
 from goalline.store.conversations.verdicts import store_verdicts
 from goalline.store.database import Database
 from goalline.store.goals import goals
@@ -99,18 +99,34 @@ class World:
             stored = conversations.insert_once(session, self.project, received, digest(received.transcript), at)
             assert stored is not None
             row_id, day = stored
-            evaluations.enqueue(session, row_id, 1, at, at + MINUTE)
+            evaluations.enqueue(session, self.project.id, row_id, 1, at, at + MINUTE)
             rollups.count_conversations(session, ConversationPlace(self.project.id, day, received.agent_id), 1)
             return conversations.get(session, self.project.id, row_id)
 
     def queued(self, row: Conversation, number: int, at: datetime = NOW) -> UUID:
         """Store a further evaluation of a conversation."""
         with self.database.transaction() as session:
-            return evaluations.enqueue(session, row.id, number, at, at + MINUTE)
+            return evaluations.enqueue(session, row.project_id, row.id, number, at, at + MINUTE)
+
+    def plan(self, action: Callable[[Session], object]) -> str:
+        """Return how the database goes about the statements of an action, where reading whole tables is no way."""
+        lines: list[str] = []
+        with self.database.reading() as session:
+            connection = session.connection()
+            explain = "EXPLAIN QUERY PLAN" if self.database.is_sqlite else "EXPLAIN"
+            if not self.database.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+
+            def keep(_connection: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+                lines.extend(str(row[-1]) for row in cursor.connection.execute(f"{explain} {statement}", parameters))
+
+            event.listen(connection, "before_cursor_execute", keep)
+            action(session)
+        return "\n".join(lines)
 
     def claim(self, evaluation_id: UUID, at: datetime = NOW) -> Claim:
         with self.database.transaction() as session:
-            claim = evaluations.claim(session, evaluation_id, at, at + LEASE)
+            claim = claims.claim(session, evaluation_id, at, at + LEASE)
         assert claim is not None
         return claim
 
@@ -119,7 +135,7 @@ class World:
         with self.database.transaction() as session:
             row = conversations.lock(session, claim.conversation_id)
             assert row is not None
-            if not evaluations.finish(session, claim, Status.SUCCEEDED, at, effort=replace(EFFORT, model=model)):
+            if not claims.finish(session, claim, Status.SUCCEEDED, at, effort=replace(EFFORT, model=model)):
                 return False
             store_verdicts(session, row, claim, verdicts)
             return True

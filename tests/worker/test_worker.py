@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,74 +13,24 @@ from uuid import UUID, uuid4
 
 import pytest
 import time_machine
-from dramatiq import Broker, Message, Worker
+from dramatiq import Broker, Worker
 from dramatiq.brokers.stub import StubBroker
 from pydantic import SecretStr
 
-from goalline import bootstrap, pipeline, worker
+from goalline import bootstrap, worker
 from goalline.bootstrap import Services
-from goalline.domain.evaluation import RING_AGAIN_AFTER, Effort, Judgement, Status, Usage
-from goalline.domain.goal import GoalDraft, GoalInForce, Kind
-from goalline.domain.transcript import Delivery, Turn
-from goalline.domain.verdict import Evidence, Outcome, Verdict
+from goalline.domain.evaluation import RING_AGAIN_AFTER, Status
 from goalline.settings import Settings
-from goalline.store import projects, schema
 from goalline.store.database import Database
-from goalline.store.goals import goals
-from goalline.store.tables import Evaluation, Project
-from goalline.worker import Bell, _Ringer, embedded_worker
-
-NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-SECRET = "xylophone"
-SETTINGS = Settings.model_validate({"openai_base_url": "http://127.0.0.1:1/v1"})
-
-
-class QuotingJudge:
-    """A judge that finds everything achieved, after doing whatever `meanwhile` says."""
-
-    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
-        self.meanwhile = meanwhile
-
-    def judge(self, goals: Sequence[GoalInForce], turns: Sequence[Turn]) -> Judgement:
-        self.meanwhile()
-        evidence = [Evidence(turn=1, quote=turns[0].text)]
-        verdicts = [
-            Verdict(goal.goal_id, goal.revision, goal.kind, Outcome.ACHIEVED, "It is said.", evidence) for goal in goals
-        ]
-        return Judgement(verdicts, Effort("a-model", "a-prompt", Usage(1)))
-
-
-@pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Services]:
-    database = Database(f"sqlite:///{tmp_path}/goalline.db")
-    schema.migrate(database)
-    yield Services(SETTINGS, database, QuotingJudge(), StubBroker(middleware=[]))
-    database.close()
+from goalline.store.tables import Project
+from goalline.worker import Bell, embedded_worker
+from goalline.worker.ringer import Ringer
+from tests.worker.workshop import NOW, SECRET, SETTINGS, QuotingJudge, evaluation, made_project, received, rung
 
 
 @pytest.fixture
 def project(parts: Services) -> Project:
-    with parts.database.transaction() as session:
-        made = projects.create(session, "default", "UTC", NOW)
-        goals.create(session, made.id, GoalDraft(name="A", description="B", kind=Kind.PRIMARY), NOW)
-    return made
-
-
-def received(parts: Services, project: Project, at: datetime = NOW) -> UUID:
-    turns = [{"role": "user", "text": f"I play the {SECRET}."}]
-    body: dict[str, Any] = {"conversation_id": uuid4().hex, "agent_id": "a", "ended_at": at, "transcript": turns}
-    return pipeline.receive(parts.database, project, Delivery.model_validate(body), at).evaluation_id
-
-
-def evaluation(parts: Services, evaluation_id: UUID) -> Evaluation:
-    with parts.database.reading() as session:
-        return session.get_one(Evaluation, evaluation_id)
-
-
-def rung(broker: Broker) -> list[Message[Any]]:
-    assert isinstance(broker, StubBroker)
-    queue = broker.queues["evaluations"]
-    return [Message.decode(queue.get_nowait()) for _ in range(queue.qsize())]
+    return made_project(parts)
 
 
 def tick(bell: Bell, *, first: bool = False) -> None:
@@ -207,11 +157,12 @@ def test_the_worker_command_becomes_dramatiqs_own_command_line(monkeypatch: pyte
 
     monkeypatch.setattr(os, "execve", become)
     with pytest.raises(Became) as became:
-        worker.run(3, 200)
+        worker.run(3, 200, 25)
     _, command, environment = became.value.args
     assert command[1:4] == ["-m", "dramatiq", "goalline.worker:boot"]
     assert command[command.index("--processes") + 1] == "3"
     assert command[command.index("--threads") + 1] == "200"
+    assert command[command.index("--worker-shutdown-timeout") + 1] == "25000"
     assert environment["GOALLINE_WORKER_THREADS"] == "200"
     # Some messages wait in the process for a thread that ends, and not so many that another process goes without.
     assert 200 < int(environment["dramatiq_queue_prefetch"]) <= 250
@@ -251,7 +202,7 @@ def test_after_a_failure_the_broker_is_left_alone_for_a_while() -> None:
         raise ConnectionError
 
     ids = [uuid4() for _ in range(100)]
-    ringer = _Ringer(fail)
+    ringer = Ringer(fail)
     for evaluation_id in ids:
         ringer.ring(evaluation_id)
     ringer.close(timeout=60)
@@ -260,7 +211,7 @@ def test_after_a_failure_the_broker_is_left_alone_for_a_while() -> None:
 
 def test_what_was_rung_is_sent_before_the_end() -> None:
     sent: list[UUID] = []
-    ringer = _Ringer(sent.append)
+    ringer = Ringer(sent.append)
     ids = [uuid4() for _ in range(100)]
     for evaluation_id in ids:
         ringer.ring(evaluation_id)

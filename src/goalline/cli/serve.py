@@ -109,7 +109,7 @@ def worker(
         fail(f"{WITHOUT_MODEL}: {ADVICE}")
     open_database(settings).close()
     announce_worker(settings, processes, threads or settings.worker_threads)
-    run(processes, threads or settings.worker_threads)
+    run(processes, threads or settings.worker_threads, settings.shutdown_seconds)
 
 
 def migrate() -> None:

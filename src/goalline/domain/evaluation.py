@@ -40,7 +40,7 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     UNAVAILABLE = "unavailable"
-    INTERRUPTED = "interrupted"
+    POISON = "poison"
     INTERNAL_ERROR = "internal_error"
 
     @property
@@ -71,8 +71,8 @@ _EXPLANATIONS = {
     Reason.NOT_FOUND: "The provider knows no such model or address (404). Check GOALLINE_MODEL and OPENAI_BASE_URL.",
     Reason.UNAVAILABLE: "The provider was overloaded, slow or out of reach. A waiting evaluation is tried again by"
     " itself; a failed one has waited as long as GOALLINE_GIVE_UP_AFTER_SECONDS allows.",
-    Reason.INTERRUPTED: "Whatever judged this conversation was killed each time before it had finished. Look for"
-    " workers that ran out of memory, then judge again.",
+    Reason.POISON: "Whatever judged this conversation was killed each time before it had finished, so it is not tried"
+    " any more. Look for workers that ran out of memory, then judge again.",
     Reason.INTERNAL_ERROR: "Goalline met an error of its own; the log names it by this evaluation's id.",
 }
 
@@ -131,15 +131,16 @@ class JudgementFailed(Exception):
 
 
 class JudgeUnavailable(Exception):
-    """The judge cannot be reached or is overloaded: try again later.
+    """The judge cannot be reached, is overloaded, or is refused to everybody alike: try again later.
 
     `retry_after` is the delay in seconds that the provider asked for, if it asked for one.
     """
 
-    def __init__(self, effort: Effort, retry_after: float | None = None) -> None:
-        super().__init__(Reason.UNAVAILABLE.value)
+    def __init__(self, effort: Effort, retry_after: float | None = None, reason: Reason = Reason.UNAVAILABLE) -> None:
+        super().__init__(reason.value)
         self.effort = effort
         self.retry_after = retry_after
+        self.reason = reason
 
 
 class Judge(Protocol):
@@ -160,6 +161,12 @@ RING_AGAIN_AFTER = timedelta(seconds=60)
 
 MOST_INTERRUPTIONS = 5
 """How often a worker may die over an evaluation before it is given up: it may be what kills them."""
+
+SUSPECT_AFTER = 2
+"""After how many interruptions an evaluation is judged by its worker only while no other such one is.
+
+What dies together with the one that kills would be given up with it, if they were begun together each time.
+"""
 
 _LONGEST_SILENCE = timedelta(minutes=10)
 _FIRST_DELAY = timedelta(seconds=15)

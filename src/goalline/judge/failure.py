@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 from goalline.domain.evaluation import Reason
 
 _WAIT = {408, 409, 425, 429}
+# Too many requests; and 529, by which some providers say that all their callers together are too many.
+_LIMITED = {429, 529}
 _REASONS = {
     401: Reason.UNAUTHORIZED,
     403: Reason.FORBIDDEN,
@@ -52,14 +54,19 @@ _UNPAID = re.compile(r"insufficient.(quota|balance|credit)|billing.?(hard.?limit
 class Failure(Exception):
     """Why a call of the model brought no answer to look at; carries no words of anybody.
 
-    `reason` UNAVAILABLE means that the same call may succeed later; `waitable` that it may do so within seconds.
-    `retry_after` is the delay in seconds that the provider asked for, if it asked for one.
+    `later` means that the same call may succeed later, as after UNAVAILABLE; `waitable` that it may do so within
+    seconds, and `limited` that it would have among fewer at once. `retry_after` is the delay in seconds that the
+    provider asked for, if it asked for one.
     """
 
-    def __init__(self, reason: Reason, *, waitable: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: Reason, *, waitable: bool = False, limited: bool = False, retry_after: float | None = None
+    ) -> None:
         super().__init__(reason.value)
         self.reason = reason
+        self.later = reason is Reason.UNAVAILABLE
         self.waitable = waitable
+        self.limited = limited
         self.retry_after = retry_after
 
 
@@ -72,7 +79,7 @@ def of_status(status: int | None, words: str, retry_after: float | None = None) 
         # Seconds will not fill an account, but its owner may, while the evaluation is kept.
         return Failure(Reason.UNAVAILABLE, retry_after=retry_after)
     if status is None or status in _WAIT or status >= 500:
-        return Failure(Reason.UNAVAILABLE, waitable=True, retry_after=retry_after)
+        return Failure(Reason.UNAVAILABLE, waitable=True, limited=status in _LIMITED, retry_after=retry_after)
     return Failure(_REASONS.get(status, Reason.BAD_REQUEST))
 
 

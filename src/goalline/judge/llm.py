@@ -11,6 +11,7 @@ from goalline.domain.goal import GoalInForce
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Reply, Verdict
 from goalline.judge.failure import Failure
+from goalline.judge.gate import Gate
 from goalline.judge.hearing import Clock, Hearing
 from goalline.judge.prices import Prices
 from goalline.judge.prompt import keys, shipped
@@ -46,6 +47,7 @@ class LlmJudge:
         concurrency: How many judgements run at once; as many connections are kept.
         prices: What tokens cost.
         clock: The time to go by.
+        gate: How many calls run at once, and when; `concurrency` at most, without a gate of its own.
     """
 
     model: str
@@ -58,11 +60,12 @@ class LlmJudge:
     concurrency: int = 1
     prices: Prices = field(default_factory=Prices)
     clock: Clock = field(default_factory=Clock)
+    gate: Gate | None = None
     _opened: "tuple[Provider, Asker] | None" = field(default=None, init=False, repr=False)
     _opening: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @classmethod
-    def from_settings(cls, settings: Settings, concurrency: int) -> Self:
+    def from_settings(cls, settings: Settings, concurrency: int, gate: Gate | None = None) -> Self:
         """Return the judge that the settings describe, for `concurrency` judgements at once."""
         key = settings.openai_api_key
         return cls(
@@ -75,6 +78,7 @@ class LlmJudge:
             patience=settings.llm_patience_seconds,
             concurrency=concurrency,
             prices=Prices.parse(settings.price_per_million),
+            gate=gate,
         )
 
     def judge(self, goals: Sequence[GoalInForce], turns: Sequence[Turn]) -> Judgement:
@@ -91,8 +95,8 @@ class LlmJudge:
         effort = Effort(hearing.model, shipped().digest, hearing.usage, hearing.cost)
         if isinstance(answer, Reply):
             return Judgement(_verdicts(answer, hearing.keys, goals), effort)
-        if answer.reason is Reason.UNAVAILABLE:
-            raise JudgeUnavailable(effort, answer.retry_after)
+        if answer.later:
+            raise JudgeUnavailable(effort, answer.retry_after, answer.reason)
         raise JudgementFailed(answer.reason, effort)
 
     def close(self) -> None:
@@ -129,6 +133,7 @@ class LlmJudge:
             concurrency=self.concurrency,
             prices=self.prices,
             clock=self.clock,
+            gate=self.gate or Gate(self.concurrency, self.clock),
         )
         options = {"max_completion_tokens": self.max_output_tokens} if self.max_output_tokens else {}
         asker = Asker(provider.complete, self.output_mode, self.model, options)

@@ -16,6 +16,7 @@ from goalline.domain.evaluation import Reason, Usage
 from goalline.judge import failure
 from goalline.judge.completion import Completion, Count
 from goalline.judge.failure import Failure
+from goalline.judge.gate import Gate
 from goalline.judge.hearing import Clock, current
 from goalline.judge.prices import Prices, Tokens
 from goalline.judge.stand_in.matching import MODEL as STAND_IN
@@ -41,6 +42,7 @@ class Provider:
         concurrency: int,
         prices: Prices,
         clock: Clock,
+        gate: Gate,
     ) -> None:
         limits = httpx2.Limits(
             max_connections=concurrency,
@@ -63,6 +65,7 @@ class Provider:
         )
         self._prices = prices
         self._clock = clock
+        self._gate = gate
         self._retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.waitable),
             wait=_delay,
@@ -84,10 +87,18 @@ class Provider:
         self._client.close()
 
     def _attempt(self, request: dict[str, Any]) -> Completion:
-        began = self._clock.monotonic()
-        answer = self._post(request)
+        hearing, asked = current(), self._clock.monotonic()
+        began, still_to_wait = self._gate.enter(hearing.patience)
+        hearing.patience -= began - asked
+        if still_to_wait is not None:
+            raise Failure(Reason.UNAVAILABLE, retry_after=still_to_wait)
+        answer: Completion | Failure | None = None
+        try:
+            answer = self._post(request)
+        finally:
+            self._gate.leave(began, answer if isinstance(answer, Failure) else None)
         if isinstance(answer, Failure):
-            current().patience -= self._clock.monotonic() - began
+            hearing.patience -= self._clock.monotonic() - began
             raise answer
         return answer
 

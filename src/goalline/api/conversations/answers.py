@@ -86,7 +86,8 @@ class UsageOut(BaseModel):
 class EvaluationOut(BaseModel):
     """One run of the judge. `cost` is in US dollars, null where the model's price is unknown.
 
-    A queued evaluation with a reason waits to be tried again at `next_attempt_at`.
+    A queued evaluation with a reason waits to be tried again at `next_attempt_at`. `last_error` is for operators: what
+    went wrong with it last, if it was no answer of the model.
     """
 
     id: UUID
@@ -99,6 +100,7 @@ class EvaluationOut(BaseModel):
     cost: Dollars | None
     calls: int
     attempts: int
+    last_error: str | None
     created_at: datetime
     next_attempt_at: datetime | None
     finished_at: datetime | None
@@ -114,7 +116,10 @@ class EvaluationOut(BaseModel):
         )
 
 
-_SAME = ("id", "status", "reason", "model", "prompt_digest", "cost", "calls", "attempts", "created_at", "finished_at")
+_SAME = (
+    *("id", "status", "reason", "model", "prompt_digest", "cost"),
+    *("calls", "attempts", "last_error", "created_at", "finished_at"),
+)
 
 
 class ConversationSummary(BaseModel):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, func, update
 from sqlmodel import Session, select
 
 from goalline.domain.evaluation import MOST_INTERRUPTIONS, Reason, Status, ring_again_delay
@@ -11,20 +11,28 @@ from goalline.store.tables import Evaluation, table
 
 _evaluation = table(Evaluation)
 
-_END_INTERRUPTED = (
+_END_POISON = (
     update(_evaluation)
     .where(_evaluation.c.id == bindparam("evaluation_id"))
     .values(
         status=Status.FAILED,
-        reason=Reason.INTERRUPTED,
+        reason=Reason.POISON,
         finished_at=bindparam("now"),
         interruptions=_evaluation.c.interruptions + 1,
+        last_error=bindparam("lease_lost"),
     )
 )
 _QUEUE_AGAIN = (
     update(_evaluation)
     .where(_evaluation.c.id == bindparam("evaluation_id"))
-    .values(status=Status.QUEUED, interruptions=bindparam("lost_leases"), ring_at=bindparam("ring_again_at"))
+    .values(
+        status=Status.QUEUED,
+        interruptions=bindparam("lost_leases"),
+        ring_at=bindparam("ring_again_at"),
+        last_error=func.coalesce(
+            bindparam("lease_lost", type_=_evaluation.c.last_error.type), _evaluation.c.last_error
+        ),
+    )
 )
 
 
@@ -54,7 +62,9 @@ def recover(session: Session, now: datetime, limit: int) -> list[UUID]:
     ).all()
     lost = [row for row in found if row.status is Status.RUNNING and row.interruptions + 1 >= MOST_INTERRUPTIONS]
     if lost:
-        session.connection().execute(_END_INTERRUPTED, [{"evaluation_id": row.id, "now": now} for row in lost])
+        session.connection().execute(
+            _END_POISON, [{"evaluation_id": row.id, "now": now, "lease_lost": _lost(now)} for row in lost]
+        )
     ringing = [row for row in found if row not in lost]
     if ringing:
         session.connection().execute(
@@ -63,9 +73,14 @@ def recover(session: Session, now: datetime, limit: int) -> list[UUID]:
                 {
                     "evaluation_id": row.id,
                     "lost_leases": row.interruptions + (row.status is Status.RUNNING),
+                    "lease_lost": _lost(now) if row.status is Status.RUNNING else None,
                     "ring_again_at": now + ring_again_delay(now - row.due_at),
                 }
                 for row in ringing
             ],
         )
     return [row.id for row in ringing]
+
+
+def _lost(now: datetime) -> str:
+    return f"its worker was killed, hung, or lost the database: its lease had run out at {now:%Y-%m-%dT%H:%M:%SZ}"

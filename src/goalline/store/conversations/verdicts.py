@@ -13,7 +13,7 @@ from goalline.domain.goal import Kind
 from goalline.domain.rates import Counts
 from goalline.domain.verdict import Verdict
 from goalline.store import rollups
-from goalline.store.conversations.evaluations import Claim
+from goalline.store.conversations.claims import Claim
 from goalline.store.goals import goals
 from goalline.store.rollups import VerdictPlace
 from goalline.store.tables import Conversation, Evaluation, GoalRevision, table

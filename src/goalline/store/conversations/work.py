@@ -10,8 +10,8 @@ from sqlmodel import Session
 from goalline.domain.evaluation import Reason
 from goalline.domain.goal import GoalInForce, goals_in_force
 from goalline.domain.transcript import Turn, is_empty
-from goalline.store.conversations import conversations, evaluations
-from goalline.store.conversations.evaluations import Claim
+from goalline.store.conversations import claims, conversations
+from goalline.store.conversations.claims import Claim
 from goalline.store.goals import histories
 
 
@@ -35,12 +35,32 @@ class Work:
         return None if self.goals else Reason.NO_GOAL_IN_FORCE
 
 
-def begin(session: Session, evaluation_id: UUID, now: datetime, lease: timedelta) -> Work | None:
-    """Claim an evaluation and read what it is about; None where somebody else has it or it has ended."""
-    claim = evaluations.claim(session, evaluation_id, now, now + lease)
+def begin(
+    session: Session,
+    evaluation_id: UUID,
+    now: datetime,
+    lease: timedelta,
+    *,
+    turns: Sequence[UUID] = (),
+    suspects: bool = True,
+) -> Work | None:
+    """Claim an evaluation and read what it is about; None where somebody else has it or it has ended.
+
+    Where one of the projects in `turns` has an evaluation that is due, its oldest is taken in place of the one named.
+    """
+    claim = _first_of(session, turns, now, lease, suspects) or claims.claim(
+        session, evaluation_id, now, now + lease, suspects=suspects
+    )
     if claim is None:
         return None
     said = conversations.to_judge(session, claim.conversation_id)
     known = histories.histories(session, said.project_id, said.agent_id)
     in_force = goals_in_force(known, said.agent_id, said.ended_at)
     return Work(claim, said.turns, said.transcript_digest, in_force, said.erased_at is not None)
+
+
+def _first_of(session: Session, turns: Sequence[UUID], now: datetime, lease: timedelta, suspects: bool) -> Claim | None:
+    for project_id in turns:
+        if claim := claims.claim_oldest(session, project_id, now, now + lease, suspects=suspects):
+            return claim
+    return None

@@ -72,7 +72,7 @@ class Evaluation(Row, table=True):
     one belongs to its `attempts`-th claim. At `ring_at` the sweep rings for a row that has not ended: for a queued
     one because nobody heard the bell, for a running one because its lease has run out, which happened to it
     `interruptions` times. Its delays and its deadline count from `tried_since`: its first attempt, or the last time
-    that somebody asked for it.
+    that somebody asked for it. `last_error` tells operators what went wrong with it last, in no words of anybody.
     """
 
     __table_args__ = (
@@ -82,6 +82,14 @@ class Evaluation(Row, table=True):
             "ring_at",
             sqlite_where=text("status IN ('queued', 'running')"),
             postgresql_where=text("status IN ('queued', 'running')"),
+        ),
+        # Whose turn it is: see turns.
+        Index(
+            "ix_evaluation_waiting",
+            "project_id",
+            "due_at",
+            sqlite_where=text("status = 'queued'"),
+            postgresql_where=text("status = 'queued'"),
         ),
         # Answers at once whether the stand-in has judged anything: where it has not, there is no row of its model.
         Index(
@@ -94,12 +102,14 @@ class Evaluation(Row, table=True):
     )
 
     id: UUID = Field(primary_key=True)
+    project_id: UUID
     conversation_id: UUID = Field(foreign_key="conversation.id", ondelete="CASCADE")
     number: int
     status: Status = Field(sa_type=choice(Status))
     reason: Reason | None = Field(default=None, sa_type=choice(Reason))
     attempts: int = 0
     interruptions: int = 0
+    last_error: str | None = None
     created_at: datetime
     tried_since: datetime
     due_at: datetime

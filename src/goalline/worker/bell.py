@@ -1,0 +1,142 @@
+"""The bell, and who answers it."""
+
+import threading
+from collections.abc import Iterable
+from contextlib import ExitStack
+from datetime import timedelta
+from uuid import UUID
+
+import dramatiq
+from structlog.contextvars import bound_contextvars
+
+from goalline import pipeline
+from goalline.bootstrap import Services
+from goalline.telemetry import log, place_of
+from goalline.worker.clock import utc_now
+from goalline.worker.leases import Leases, Turns
+from goalline.worker.ringer import Ringer
+from goalline.worker.ticker import Ticker
+
+_log = log(__name__)
+_FLUSH_SECONDS = 2.0
+
+
+class Bell:
+    """Rings for evaluations, and in a worker answers: the row is the job, a message only carries its id."""
+
+    def __init__(self, parts: Services) -> None:
+        """Declare the actor on the broker; it runs wherever a Dramatiq worker serves that broker."""
+        self._parts = parts
+        self._leases = Leases()
+        self._turns = Turns(parts.database, self._leases)
+        self._suspects = threading.Lock()
+        # A queue in this process never keeps anybody waiting; one that is reached over a network may.
+        self._ringer = None if parts.embedded else Ringer(self._send)
+        self.ticker = Ticker(parts, self.ring, self._leases)
+        self._actor = dramatiq.Actor(
+            self.answer,
+            broker=parts.broker,
+            actor_name="evaluate",
+            queue_name="evaluations",
+            priority=0,
+            options={},
+        )
+        parts.broker.add_middleware(_WhileWorking(self))
+
+    def ring(self, evaluation_ids: Iterable[UUID]) -> None:
+        """Ask for evaluations to be run, without waiting for it; what the broker does not take is left to the sweep."""
+        for evaluation_id in evaluation_ids:
+            if self._ringer:
+                self._ringer.ring(evaluation_id)
+            elif self._parts.threads:
+                self._send(evaluation_id)
+
+    def close(self, timeout: float) -> None:
+        """Wait for what was rung to be sent, for `timeout` seconds at most."""
+        if self._ringer:
+            self._ringer.close(timeout)
+
+    def answer(self, evaluation_id: str) -> None:
+        """Run an evaluation, if there is one to be run; never raises.
+
+        A bell tells that there is work, and names some. Which is done first is for the turns of the projects to say.
+        """
+        while True:
+            with self._parts.gate.working() as admitted:
+                if admitted and self._run(UUID(evaluation_id)):
+                    continue
+                if not admitted:
+                    # This worker is about to end: let another one answer.
+                    self.ring([UUID(evaluation_id)])
+                return
+
+    def drain(self) -> None:
+        """Begin nothing more; what is under way goes on."""
+        self._parts.gate.close()
+
+    def hand_back(self) -> None:
+        """Let others have what was begun here and has not ended by now."""
+        try:
+            self.ring(pipeline.hand_back(self._parts.database, self._leases.held(), utc_now()))
+        except Exception as error:
+            _log.warning("not_handed_back", error=place_of(error))
+        self.close(_FLUSH_SECONDS)
+
+    def _send(self, evaluation_id: UUID) -> None:
+        self._actor.send(str(evaluation_id))
+
+    def _run(self, rung: UUID) -> bool:
+        """Run one evaluation; return whether it was a suspect, of which more may wait for this one to end."""
+        settings = self._parts.settings
+        with ExitStack() as until_the_end, bound_contextvars(evaluation_id=str(rung)):
+            alone = self._suspects.acquire(blocking=False)
+            if alone:
+                until_the_end.callback(self._suspects.release)
+            try:
+                work = pipeline.claim(
+                    self._parts.database,
+                    rung,
+                    utc_now(),
+                    timedelta(seconds=settings.lease_seconds),
+                    turns=self._turns.next(),
+                    suspects=alone,
+                )
+                if work is None:
+                    # Bells ring more than once: whoever comes second finds nothing to do.
+                    return False
+                if not work.claim.suspect:
+                    until_the_end.close()
+                with (
+                    self._leases.holding(work.claim),
+                    bound_contextvars(evaluation_id=str(work.claim.evaluation_id)),
+                ):
+                    status = pipeline.evaluate(
+                        self._parts.database,
+                        self._parts.judge,
+                        work,
+                        utc_now,
+                        give_up_after=timedelta(seconds=settings.give_up_after_seconds),
+                    )
+                    _log.info("evaluated", status=status)
+            except Exception as error:
+                # Raising would store the message with its traceback in the broker. The lease brings the row back.
+                _log.error("evaluation_interrupted", error=place_of(error))
+                return False
+            return work.claim.suspect
+
+
+class _WhileWorking(dramatiq.Middleware):
+    """Lets the ticker live as long as the worker does, and what the worker leaves unfinished be finished by others."""
+
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
+        self._bell.ticker.start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
+        self._bell.drain()
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
+        self._bell.ticker.stop()
+        self._bell.hand_back()

@@ -1,0 +1,52 @@
+"""The ticker: it renews the leases of this process and sweeps, for as long as a worker runs."""
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from goalline import pipeline
+from goalline.bootstrap import Services
+from goalline.store.conversations import claims
+from goalline.telemetry import log
+from goalline.worker.clock import utc_now
+from goalline.worker.leases import Leases
+
+_log = log(__name__)
+
+
+class Ticker(threading.Thread):
+    """Every few seconds renews the leases of this process and rings for what was lost."""
+
+    def __init__(self, parts: Services, ring: Callable[[Iterable[UUID]], None], leases: Leases) -> None:
+        super().__init__(name="goalline-ticker", daemon=True)
+        self._parts, self._ring, self._leases = parts, ring, leases
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Tick until `stop` is called."""
+        # The in-process bell forgets with its process: at the start every queued row is rung for.
+        forgotten = self._parts.embedded
+        while True:
+            try:
+                self.tick(forgotten=forgotten)
+                forgotten = False
+            except Exception as error:
+                _log.warning("tick_failed", error=type(error).__name__)
+            if self._stopping.wait(self._parts.settings.sweep_seconds):
+                return
+
+    def stop(self) -> None:
+        """End after the present tick."""
+        self._stopping.set()
+
+    def tick(self, *, forgotten: bool) -> None:
+        """Renew and sweep once; with `forgotten` ring for everything queued."""
+        held = self._leases.held()
+        if held:
+            lease_until = utc_now() + timedelta(seconds=self._parts.settings.lease_seconds)
+            with self._parts.database.transaction() as session:
+                claims.renew(session, held, lease_until)
+        # While nobody may ask the model, nobody here would answer.
+        if not self._parts.gate.broken:
+            self._ring(pipeline.sweep(self._parts.database, utc_now(), forgotten=forgotten))
