@@ -1,10 +1,11 @@
 """The story: a conversation is received, evaluated, and counted; what gets lost on the way is found again.
 
-    receive ──► claim ──► evaluate ──► complete          sweep ──► (claim)          track
+    receive ──► claim ──► evaluate ──► complete          sweep ──► (claim)          track          retain
 
 A webhook is received, its evaluation is claimed and judged, and to complete it is to store its verdicts and to count
 them, in one transaction: `store_verdicts`. Events are tracked without a judge: `recording.record` stores and counts
-them in one as well. Rates are read from these counts and from nothing else (`store/reports`).
+them in one as well. Rates are read from these counts and from nothing else (`store/reports`), so they stay as they are
+when `retain` deletes what was said long ago.
 
 Each function owns its transactions and returns what comes next; ringing the bell for it is left to the edge, after
 the commit. The row is the job: whatever happens to the bell, a queued row is found by `sweep`. No transaction is
@@ -33,7 +34,7 @@ from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.transcript import Delivery, digest
 from goalline.store import rollups
 from goalline.store.contacts import contacts, deactivation, erasure
-from goalline.store.conversations import claims, conversations, evaluations, recovery
+from goalline.store.conversations import claims, conversations, evaluations, recovery, retention
 from goalline.store.conversations import work as works
 from goalline.store.conversations.claims import Claim
 from goalline.store.conversations.verdicts import counted_goals, store_verdicts, take_back_verdicts
@@ -52,6 +53,14 @@ SWEEP_LIMIT = 1_000
 _log = log(__name__)
 
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """How many conversations lost their words just now, and where to go on; `then` None: from the oldest one."""
+
+    deleted: int = 0
+    then: retention.Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +208,7 @@ def judge_again(database: Database, project_id: UUID, reference: str, now: datet
 
     Raises:
         NotFound: the project has no such conversation.
-        Conflict: it has not ended yet, or its words were erased.
+        Conflict: it has not ended yet, or its words were erased or deleted.
     """
     with database.transaction() as session:
         row = conversations.get(session, project_id, reference, lock=True)
@@ -207,6 +216,12 @@ def judge_again(database: Database, project_id: UUID, reference: str, now: datet
             raise Conflict(f"conversation {row.conversation_id!r} was erased; there are no words left to judge")
         if row.ended_at is None:
             raise Conflict(f"conversation {row.conversation_id!r} has not ended yet; it is judged when it has")
+        if row.transcript_deleted_at is not None:
+            raise Conflict(
+                f"the words of conversation {row.conversation_id!r} were deleted at "
+                f"{row.transcript_deleted_at.isoformat(timespec='seconds')}, as it ended longer ago than words are "
+                "kept (GOALLINE_TRANSCRIPT_DAYS); there is nothing left to judge"
+            )
         evaluation_id = _queue_again(session, row, now)
         return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
 
@@ -228,6 +243,23 @@ def hand_back(database: Database, held: Sequence[Claim], now: datetime) -> list[
     """Queue again what this process has begun and will not end; return what has to be rung for elsewhere."""
     with database.transaction() as session:
         return claims.hand_back(session, held, now)
+
+
+def retain(database: Database, days: int | None, now: datetime, after: retention.Place | None = None) -> Retained:
+    """Delete the words of some conversations that ended more than `days` days ago, from `after` on; None keeps all.
+
+    Looking for them holds up nobody, and deleting is one short transaction. Several callers share the work: each
+    passes over what another one holds.
+    """
+    if days is None:
+        return Retained()
+    with database.reading() as session:
+        due = retention.due(session, now - timedelta(days=days), after)
+    deleted = 0
+    if due.row_ids:
+        with database.transaction() as session:
+            deleted = retention.delete_words(session, due.row_ids, now)
+    return Retained(deleted, due.then)
 
 
 def erase(database: Database, project_id: UUID, contact_id: str, now: datetime) -> int:

@@ -20,6 +20,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _DATABASE = r"sqlite(\+\w+)?://.*|postgresql(\+\w+)?://([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:\d*)?([/?].*)?"
+MOST_DAYS = 36_500
+"""Longest time that words can be kept, if not for ever."""
+
 _REDIS = r"unix://.+|rediss?://([^/?#]*@)?(\[[^/?#]+\]|[^/:?#@]+)(:\d*)?([/?].*)?"
 
 
@@ -120,6 +123,10 @@ class Settings(BaseSettings):
     )
     give_up_after_seconds: PositiveInt = Field(
         86_400, description="How long an evaluation is released and rung again before it fails as unavailable."
+    )
+
+    transcript_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = Field(
+        None, description="Days after the end of a conversation at which its words are deleted; none keeps them."
     )
 
     max_turns: PositiveInt = Field(5_000, description="Most turns of a transcript.")

@@ -1,10 +1,13 @@
 """The page of a conversation: verdicts, marked evidence, and words that cannot do anything on it."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
+from goalline import pipeline
 from goalline.domain.evaluation import Reason, Status
+from goalline.worker import utc_now
 from tests.api.world import World, delivery, goal, text_of
 
 
@@ -96,3 +99,16 @@ def test_says_so_when_the_transcript_was_replaced_after_the_judgement(judged: Wo
 def test_without_turns_it_says_so(world: World) -> None:
     world.client().post("/v1/conversations", json={**delivery(), "transcript": []})
     assert "This transcript has no turns." in world.client().get("/conversations/call-1").text
+
+
+def test_says_when_the_words_were_deleted_and_keeps_the_turn_numbers(judged: World) -> None:
+    assert pipeline.retain(judged.database, 30, utc_now() + timedelta(days=31)).deleted
+    html = judged.client().get("/conversations/call-1").text
+    page = text_of(html)
+    assert "Words deleted on" in page
+    assert "This transcript was deleted." in page
+    assert "A Appointment booked Achieved Primary goal, revision 1 Turn 2" in page
+    assert "of the older transcript" not in page
+    assert "replaced" not in page
+    assert "<q>" not in html
+    assert "booked for monday" not in html.lower()

@@ -1,7 +1,7 @@
 """GET /v1/conversations/{id} and what can be done to one: judged again, deleted."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -38,7 +38,7 @@ def test_a_conversation_has_everything_that_the_contract_names(judged: World) ->
     assert set(read) == {
         *("id", "conversation_id", "agent_id", "contact_id", "channel", "started_at", "ended_at", "received_at"),
         *("end_reason", "metadata", "transcript", "verdicts", "evaluations", "cycles", "tasks", "steps", "untracked"),
-        "erased_at",
+        *("erased_at", "transcript_deleted_at"),
     }
     assert [turn["role"] for turn in read["transcript"]] == ["user", "agent"]
 
@@ -227,3 +227,23 @@ def test_a_deleted_conversation_that_is_delivered_again_is_new(judged: World) ->
     receipt = client.post("/v1/conversations", json=delivery()).json()
     assert receipt["duplicate"] is False
     assert receipt["id"] != old
+
+
+def test_of_a_conversation_whose_words_were_deleted_it_tells_since_when_and_what_stays(judged: World) -> None:
+    client = judged.client()
+    before = client.get("/v1/conversations/call-1").json()
+    assert before["transcript_deleted_at"] is None
+    at = utc_now() + timedelta(days=31)
+    assert pipeline.retain(judged.database, 30, at).deleted
+    after = client.get("/v1/conversations/call-1").json()
+    assert (datetime.fromisoformat(after["transcript_deleted_at"]), after["transcript"]) == (at, [])
+    assert [item["turn"] for found in after["verdicts"] for item in found["evidence"]] == [2]
+    assert {item["quote"] for found in after["verdicts"] for item in found["evidence"]} == {""}
+    changed = ("transcript", "transcript_deleted_at", "verdicts")
+    assert {name: after[name] for name in after if name not in changed} == {
+        name: before[name] for name in before if name not in changed
+    }
+    [listed] = client.get("/v1/conversations").json()["items"]
+    assert listed["transcript_deleted_at"] == after["transcript_deleted_at"]
+    refused = client.post("/v1/conversations/call-1/evaluations")
+    assert "words of conversation 'call-1' were deleted" in problem(refused, 409)["detail"]

@@ -174,6 +174,10 @@ class Lives(RuleBasedStateMachine):
         activate(self.world, contact)
         self.gone.discard(contact)
 
+    @rule(days=st.integers(1, 2))
+    def let_words_go(self, days: int) -> None:
+        pipeline.retain(self.world.database, days, self.tick())
+
     @rule(time_zone=st.sampled_from(["Europe/Berlin", "America/New_York", "Pacific/Auckland"]))
     def move(self, time_zone: str) -> None:
         move(self.world, time_zone)
@@ -197,3 +201,5 @@ class Lives(RuleBasedStateMachine):
             if row.erased_at:
                 assert (row.transcript, row.transcript_digest, row.contact_id) == ([], "", None)
                 assert (row.end_reason, row.platform_metadata, row.contact_tracked) == (None, None, False)
+            if row.transcript_deleted_at:
+                assert row.transcript == []

@@ -94,7 +94,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(conversation_id=CALLS)
     def judge_again(self, conversation_id: str) -> None:
-        with suppress(NotFound):
+        with suppress(NotFound, Conflict):
             pipeline.judge_again(self.world.database, self.world.project.id, conversation_id, self.tick())
 
     @rule(which=PICK)
@@ -142,6 +142,10 @@ class Lives(RuleBasedStateMachine):
     def sweep_up_what_takes_too_long(self) -> None:
         self.now += LEASE
         pipeline.sweep(self.world.database, self.tick())
+
+    @rule(days=st.integers(1, 2))
+    def let_words_go(self, days: int) -> None:
+        pipeline.retain(self.world.database, days, self.tick())
 
     def goal(self, which: int) -> CurrentGoal | None:
         with self.world.database.reading() as session:
@@ -192,6 +196,15 @@ class Lives(RuleBasedStateMachine):
         assert min([*stored_judged.values(), *stored_held.values()], default=0) >= 0
         assert self.world.differences() == []
         assert {row.id for row in self.world.rows(VerdictRow) if row.counted} == self._newest_verdicts()
+
+    @invariant()
+    def words_go_when_all_evaluations_have_ended_and_not_before(self) -> None:
+        waiting = {row.conversation_id for row in self.world.rows(Evaluation) if row.finished_at is None}
+        for row in self.world.rows(Conversation):
+            assert bool(row.transcript) == (row.transcript_deleted_at is None)
+            assert not (row.transcript_deleted_at and row.id in waiting)
+            said = [one for one in self.world.rows(VerdictRow) if one.conversation_id == row.id and one.rationale]
+            assert not (row.transcript_deleted_at and said)
 
     def _newest_verdicts(self) -> set[UUID]:
         successes = [row for row in self.world.rows(Evaluation) if row.status is Status.SUCCEEDED]

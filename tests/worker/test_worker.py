@@ -21,9 +21,10 @@ from goalline import bootstrap, worker
 from goalline.bootstrap import Services
 from goalline.domain.evaluation import RING_AGAIN_AFTER, Status
 from goalline.settings import Settings
+from goalline.store.conversations import retention
 from goalline.store.database import Database
 from goalline.store.tables import Project
-from goalline.worker import Bell, embedded_worker
+from goalline.worker import Bell, embedded_worker, utc_now
 from goalline.worker.ringer import Ringer
 from tests.worker.workshop import NOW, SECRET, SETTINGS, QuotingJudge, evaluation, made_project, received, rung
 
@@ -224,3 +225,35 @@ def test_where_nobody_judges_in_this_process_nothing_waits_in_its_memory(parts: 
     bell = Bell(replace(parts, settings=SETTINGS.model_copy(update=none)))
     bell.ring([uuid4()])
     assert rung(parts.broker) == []
+
+
+def test_each_tick_deletes_the_words_of_some_old_conversations(
+    parts: Services, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    settings = parts.settings.model_copy(update={"transcript_days": 30})
+    bell = Bell(replace(parts, settings=settings, broker=StubBroker(middleware=[])))
+    with time_machine.travel(NOW, tick=False):
+        for _ in range(3):
+            bell.answer(str(received(parts, project)))
+        tick(bell)
+    left = []
+    with time_machine.travel(NOW + timedelta(days=31), tick=False):
+        for _ in range(3):
+            with parts.database.reading() as session:
+                left.append(retention.count(session, utc_now()))
+            tick(bell)
+    assert left == [3, 1, 0]
+    logged = capsys.readouterr().out
+    assert "words_deleted" in logged
+    assert SECRET not in logged
+
+
+def test_without_the_setting_no_tick_deletes_anything(parts: Services, project: Project) -> None:
+    bell = Bell(parts)
+    with time_machine.travel(NOW, tick=False):
+        bell.answer(str(received(parts, project)))
+    with time_machine.travel(NOW + timedelta(days=10_000), tick=False):
+        tick(bell)
+        with parts.database.reading() as session:
+            assert retention.count(session, utc_now()) == 1

@@ -19,6 +19,7 @@ _COMMANDS = {
     "projects": ("projects:app", "Projects (tenants): create, list, edit."),
     "goals": ("goals:app", "Goals: list, export, import into another project."),
     "evaluations": ("evaluations:app", "Evaluations that failed: list, retry."),
+    "retention": ("retention:app", "Words of conversations that ended long ago: delete them."),
     "rollups": ("rollups:app", "The counts behind the rates: verify, rebuild."),
 }
 """Every command: where it is found when it is called, and its line in the list of commands."""

@@ -19,7 +19,7 @@ from goalline.cli.keys import AsJson, ProjectName
 from goalline.cli.opening import opened
 from goalline.cli.tables import folding, ids, minute, table, whole
 from goalline.domain.evaluation import Reason, Status
-from goalline.domain.refusal import NotFound
+from goalline.domain.refusal import Conflict, NotFound
 from goalline.settings import Settings
 from goalline.store import projects
 from goalline.store.conversations import backlog
@@ -121,7 +121,7 @@ def _judge_again(database: Database, settings: Settings, owner: Project, found: 
         with Progress(console=err) as progress:
             for failed in progress.track(found, description="queued"):
                 # By the platform's id: Goalline's own might be another conversation's name at the platform.
-                with suppress(NotFound):  # deleted meanwhile
+                with suppress(NotFound, Conflict):  # deleted meanwhile, or its words were
                     receipt = pipeline.judge_again(database, owner.id, failed.conversation_id, utc_now())
                     bell.ring([receipt.evaluation_id])
                     queued += 1

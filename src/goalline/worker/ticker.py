@@ -22,6 +22,7 @@ class Ticker(threading.Thread):
         super().__init__(name="goalline-ticker", daemon=True)
         self._parts, self._ring, self._leases = parts, ring, leases
         self._stopping = threading.Event()
+        self._retained = pipeline.Retained()
 
     def run(self) -> None:
         """Tick until `stop` is called."""
@@ -50,3 +51,7 @@ class Ticker(threading.Thread):
         # While nobody may ask the model, nobody here would answer.
         if not self._parts.gate.broken:
             self._ring(pipeline.sweep(self._parts.database, utc_now(), forgotten=forgotten))
+        days, place = self._parts.settings.transcript_days, self._retained.then
+        self._retained = pipeline.retain(self._parts.database, days, utc_now(), place)
+        if self._retained.deleted:
+            _log.info("words_deleted", conversations=self._retained.deleted)

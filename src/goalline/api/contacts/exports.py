@@ -127,6 +127,7 @@ class ExportedConversation(BaseModel):
     end_reason: str | None
     metadata: dict[str, Any] | None
     transcript: list[Turn]
+    transcript_deleted_at: datetime | None
     verdicts: list[ExportedVerdict]
     evaluations: list[ExportedEvaluation]
     events: list[ExportedEvent]
@@ -140,7 +141,7 @@ class ExportedConversation(BaseModel):
         row = dossier.conversation
         plain = ("id", "conversation_id", "channel", "started_at", "ended_at", "received_at", "end_reason")
         return cls(
-            **{name: getattr(row, name) for name in plain},
+            **{name: getattr(row, name) for name in (*plain, "transcript_deleted_at")},
             agent_id=row.agent_id or None,
             metadata=row.platform_metadata,
             transcript=conversations.turns(row),

@@ -135,6 +135,7 @@ class ConversationSummary(BaseModel):
     received_at: datetime
     end_reason: str | None
     erased_at: datetime | None
+    transcript_deleted_at: datetime | None
     evaluation: Queued | None
     verdicts: list[VerdictOut]
 
@@ -154,7 +155,9 @@ class ConversationOut(BaseModel):
     """A conversation with all that is known of it.
 
     One that events told of first has no `ended_at`, no words and no evaluation until its webhook comes, and no
-    `agent_id` unless an event names it. Of one that was `erased_at` some time, only what is counted is left.
+    `agent_id` unless an event names it. Of one that was `erased_at` some time, only what is counted is left. One whose
+    `transcript_deleted_at` is set ended so long ago that its words were deleted: its transcript is empty, and so are
+    rationale and quotes of its verdicts.
     """
 
     id: UUID
@@ -165,6 +168,7 @@ class ConversationOut(BaseModel):
     started_at: datetime | None
     ended_at: datetime | None
     erased_at: datetime | None
+    transcript_deleted_at: datetime | None
     received_at: datetime
     end_reason: str | None
     metadata: dict[str, Any] | None

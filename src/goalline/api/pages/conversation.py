@@ -33,7 +33,7 @@ class Finding:
     label: str
     colour: int
     evidence: Sequence[tuple[Evidence, bool]]
-    """Each piece of evidence, and whether its words stand in the transcript as it is now."""
+    """Each piece of evidence, and whether its words stand in the transcript as it is now; deleted words do not."""
     track: GoalTrack | None
     """The goal's cycles; None where it is not tracked."""
 

@@ -154,6 +154,7 @@ def replace_transcript(session: Session, row: Conversation, delivery: Delivery, 
             platform_metadata=delivery.metadata if delivery.metadata is not None else row.platform_metadata,
             transcript=as_stored(delivery),
             transcript_digest=digest,
+            transcript_deleted_at=None,
         )
     )
 

@@ -21,7 +21,8 @@ class Conversation(Row, table=True):
     Events may come before the webhook that tells of the end. Until then the conversation is open: it has no `ended_at`
     and no `day`, no words and no evaluation, and `agent_id` is what the events say, empty where they say nothing.
     `contact_tracked` when the contact is known from events only. Of one that was `erased_at` some time, only what is
-    counted and the platform's id are left.
+    counted and the platform's id are left. At `transcript_deleted_at` its words went because it had ended so long ago;
+    the digest of its transcript stays.
     """
 
     __table_args__ = (
@@ -41,6 +42,14 @@ class Conversation(Row, table=True):
             "contact_id",
             sqlite_where=text("contact_id IS NOT NULL"),
             postgresql_where=text("contact_id IS NOT NULL"),
+        ),
+        # Those whose words may have to go some day, the one that ended first being the first.
+        Index(
+            "ix_conversation_words",
+            "ended_at",
+            "id",
+            sqlite_where=text("transcript_deleted_at IS NULL AND erased_at IS NULL"),
+            postgresql_where=text("transcript_deleted_at IS NULL AND erased_at IS NULL"),
         ),
     )
 
@@ -63,6 +72,7 @@ class Conversation(Row, table=True):
     transcript_digest: str
     evaluations: int
     erased_at: datetime | None = None
+    transcript_deleted_at: datetime | None = None
 
 
 class Evaluation(Row, table=True):
