@@ -66,7 +66,7 @@ def serving(settings: Mapping[str, str], folder: Path, key: str | None = None) -
 
     On a database that was used before, its `key` has to be given, as it is printed at the first start only.
     """
-    port = _free_port()
+    port = free_port()
     log = folder / "serve.log"
     with (
         log.open("a") as lines,
@@ -159,7 +159,8 @@ def _ended(process: subprocess.Popen[str]) -> Iterator[None]:
             process.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on at present."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

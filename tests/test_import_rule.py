@@ -25,6 +25,7 @@ HOMES = {
     "web": {"api"},
     "terminal": {"cli"},
     "queue": {"bootstrap", "worker"},
+    "metrics": {"telemetry"},
 }
 VIOLATIONS = [
     ("layers", "domain", "import goalline.store"),
@@ -49,6 +50,7 @@ VIOLATIONS = [
     ("terminal", "worker", "import uvicorn"),
     ("queue", "pipeline", "import dramatiq"),
     ("queue", "store", "import redis"),
+    ("metrics", "pipeline", "from prometheus_client import Counter"),
 ]
 
 

@@ -35,6 +35,8 @@ DEFAULTS: dict[str, Any] = {
     "transcript_days": None,
     "time_zone": "UTC",
     "currency": "USD",
+    "metrics_port": None,
+    "metrics_host": "127.0.0.1",
     "dashboard_open": False,
     "log_format": LogFormat.CONSOLE,
     "log_level": LogLevel.INFO,
@@ -59,6 +61,7 @@ GOOD = [
     ("log_format", "json"),
     ("log_level", "DEBUG"),
     ("embedded_threads", "0"),
+    ("metrics_port", "9100"),
     ("dashboard_open", "true"),
 ]
 GOOD_REDIS = ["redis://localhost", "redis://:p%2Fss@[::1]:6379/0?protocol=3", "rediss://u:p@h:6380/1", "unix:///tmp/s"]
@@ -93,6 +96,9 @@ BAD = [
     ("transcript_days", "36501"),
     ("dashboard_open", SECRET),
     ("embedded_threads", "-1"),
+    ("metrics_port", "0"),
+    ("metrics_port", "65536"),
+    ("metrics_port", SECRET),
     *(
         (name, "0")
         for name, field in Settings.model_fields.items()

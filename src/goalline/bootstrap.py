@@ -1,9 +1,11 @@
 """Puts the parts together: the only place that chooses between the real thing and its stand-in."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from dramatiq import Broker, Consumer
 from dramatiq.brokers.stub import StubBroker
@@ -14,6 +16,7 @@ from goalline.judge.llm import LlmJudge
 from goalline.judge.stand_in import MODEL, StandIn
 from goalline.settings import Settings
 from goalline.store.database import Database
+from goalline.telemetry.bounded import within
 
 _IDLE_PICKUP_MS = 100
 """Longest sleep of an idle worker between two looks at Redis."""
@@ -68,6 +71,42 @@ def judge(settings: Settings, threads: int) -> LlmJudge:
 def has_model(settings: Settings) -> bool:
     """Tell whether the settings name an LLM that can be asked."""
     return bool(settings.openai_api_key or settings.openai_base_url)
+
+
+def queue_answers(parts: Services, seconds: float) -> bool:
+    """Ask the queue for a sign of life, for `seconds` at most; one in this process always gives it."""
+    if parts.embedded:
+        return True
+    try:
+        return bool(within(seconds, redis_client(parts).ping))
+    except Exception:  # whatever the reason, it cannot be used now
+        return False
+
+
+def polling(parts: Services, seconds: float) -> bool:
+    """Watch Redis for `seconds` and tell whether somebody speaks to the queue: an idle worker does all the time.
+
+    A busy worker may be silent, and `goalline serve` speaks to it whenever it rings.
+    """
+    namespace = parts.broker.namespace  # type: ignore[attr-defined]
+    heartbeats = f"{namespace}:__heartbeats__"
+    before = redis_client(parts).zrange(heartbeats, 0, -1, withscores=True)
+    time.sleep(seconds)
+    return bool(before != redis_client(parts).zrange(heartbeats, 0, -1, withscores=True))
+
+
+def eviction_policy(parts: Services) -> str | None:
+    """Return what Redis does when its memory is full (`maxmemory-policy`), None where it does not say."""
+    try:
+        policy = redis_client(parts).config_get("maxmemory-policy").get("maxmemory-policy")
+    except Exception:  # hosted ones often forbid the question
+        return None
+    return policy.decode() if isinstance(policy, bytes) else policy
+
+
+def redis_client(parts: Services) -> Any:
+    """Return the broker's own client of Redis: with its time-outs, and with the password that must not be printed."""
+    return parts.broker.client  # type: ignore[attr-defined]
 
 
 @contextmanager

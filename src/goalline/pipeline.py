@@ -45,12 +45,14 @@ from goalline.store.rollups import ConversationPlace
 from goalline.store.tables import Conversation, Project
 from goalline.store.track import recording
 from goalline.store.track.recording import Outcome, Vanished
-from goalline.telemetry import log, place_of
+from goalline.telemetry import log, metrics, place_of
 
 SWEEP_LIMIT = 1_000
 """Most evaluations one sweep rings for; a longer backlog is served by the next sweeps."""
 
 _log = log(__name__)
+_NEEDLESS = {Reason.EMPTY_TRANSCRIPT, Reason.NO_GOAL_IN_FORCE, Reason.CONTACT_DEACTIVATED, Reason.ERASED}
+metrics.expect_failures(reason for reason in Reason if reason not in _NEEDLESS)
 
 Clock = Callable[[], datetime]
 
@@ -65,7 +67,7 @@ class Retained:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a delivery. With `ring` its evaluation waits for the bell."""
+    """What became of a delivery. With `ring` its evaluation waits for the bell; with `needless` it never will."""
 
     row_id: UUID
     conversation_id: str
@@ -73,6 +75,7 @@ class Receipt:
     status: Status
     duplicate: bool
     ring: bool
+    needless: Reason | None = None
 
 
 def receive(database: Database, project: Project, delivery: Delivery, now: datetime) -> Receipt:
@@ -85,6 +88,14 @@ def receive(database: Database, project: Project, delivery: Delivery, now: datet
     Raises:
         Conflict: the conversation is stored with another agent.
     """
+    receipt = _receive(database, project, delivery, now)
+    metrics.conversation_received(duplicate=receipt.duplicate)
+    if receipt.needless:
+        metrics.evaluations_ended(Status.SKIPPED, receipt.needless)
+    return receipt
+
+
+def _receive(database: Database, project: Project, delivery: Delivery, now: datetime) -> Receipt:
     words = digest(delivery.transcript)
     with database.transaction() as session:
         silent = bool(deactivation.deactivated(session, project.id, [delivery.contact_id]))
@@ -182,6 +193,14 @@ def evaluate(database: Database, judge: Judge, work: Work, clock: Clock, *, give
 
 def complete(database: Database, work: Work, judgement: Judgement, now: datetime) -> Status | None:
     """Store a judgement and count its verdicts, in one transaction; None where the claim was lost before."""
+    status = _store(database, work, judgement, now)
+    if status is Status.SUCCEEDED:
+        for verdict in judgement.verdicts:
+            metrics.verdict_judged(verdict.outcome, verdict.kind)
+    return _ended(status, Reason.ERASED if status is Status.SKIPPED else None)
+
+
+def _store(database: Database, work: Work, judgement: Judgement, now: datetime) -> Status | None:
     with database.transaction() as session:
         row = conversations.lock(session, work.claim.conversation_id)
         if row and row.erased_at:
@@ -236,7 +255,11 @@ def sweep(database: Database, now: datetime, *, forgotten: bool = False) -> list
     with database.transaction() as session:
         if forgotten:
             recovery.forget_bells(session, now)
-        return recovery.recover(session, now, SWEEP_LIMIT)
+        found = recovery.recover(session, now, SWEEP_LIMIT)
+    metrics.leases_lost(found.lost)
+    metrics.evaluations_ended(Status.FAILED, Reason.POISON, found.given_up)
+    metrics.sweep_rang(len(found.ringing))
+    return found.ringing
 
 
 def hand_back(database: Database, held: Sequence[Claim], now: datetime) -> list[UUID]:
@@ -284,7 +307,10 @@ def _first(
     else:
         evaluation_id = evaluations.enqueue(session, project_id, row_id, 1, now, now + RING_AGAIN_AFTER)
         status = Status.QUEUED
-    return Receipt(row_id, delivery.conversation_id, evaluation_id, status, duplicate=False, ring=not needless)
+    ring = not needless
+    return Receipt(
+        row_id, delivery.conversation_id, evaluation_id, status, duplicate=False, ring=ring, needless=needless
+    )
 
 
 def _end(session: Session, row: Conversation, delivery: Delivery, words: str, now: datetime) -> Receipt:
@@ -328,7 +354,7 @@ def _skip(database: Database, work: Work, reason: Reason, now: datetime) -> Stat
             # Verdicts on words that were taken back have nothing to rest on any more, unless newer words came since.
             goals.lock_existing(session, sorted(counted_goals(session, row)))
             take_back_verdicts(session, row)
-        return Status.SKIPPED
+    return _ended(Status.SKIPPED, reason)
 
 
 def _release(
@@ -349,4 +375,11 @@ def _fail(
 ) -> Status | None:
     with database.transaction() as session:
         failed = claims.finish(session, claim, Status.FAILED, now, reason=reason, effort=effort, error=error)
-        return Status.FAILED if failed else None
+    return _ended(Status.FAILED if failed else None, reason)
+
+
+def _ended(status: Status | None, reason: Reason | None) -> Status | None:
+    # After the commit: what was rolled back has not ended.
+    if status:
+        metrics.evaluations_ended(status, reason)
+    return status

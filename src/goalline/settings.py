@@ -157,6 +157,10 @@ class Settings(BaseSettings):
     dashboard_open: bool = Field(
         False, description="Show the pages without sign-in; for demonstrations and private networks only."
     )
+    metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
+        None, description="Port at which `goalline worker` serves its metrics; none serves none."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address at which `goalline worker` serves its metrics.")
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="Log lines for people (console) or machines (json).")
     log_level: Annotated[LogLevel, BeforeValidator(str.upper)] = Field(
         LogLevel.INFO, description="Least severe level that is logged."

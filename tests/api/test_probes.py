@@ -2,13 +2,20 @@
 
 import logging
 import re
+import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import structlog
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
+from goalline.api import probes
+from goalline.api.app import create_app
+from goalline.bootstrap import services
+from goalline.worker import Bell
 from tests.api.calls import CALLS, Call, break_database, problem, stored
 from tests.api.world import World, delivery
 
@@ -62,9 +69,70 @@ def test_a_server_is_alive_without_its_database(world: World) -> None:
     assert world.browser().get("/healthz").status_code == 200
 
 
-def test_a_server_with_its_database_is_ready(world: World) -> None:
+def test_a_server_with_its_database_is_ready_and_tells_of_its_queue(world: World) -> None:
     response = world.browser().get("/readyz")
-    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    assert (response.status_code, response.json()) == (
+        200,
+        {
+            "status": "ok",
+            "database": "ok",
+            "queue": "ok",
+            "due": 0,
+            "later": 0,
+            "running": 0,
+            "oldest_due_seconds": 0.0,
+            "detail": None,
+        },
+    )
+
+
+def test_what_waits_is_told_with_the_age_of_the_first(world: World) -> None:
+    for number in range(2):
+        world.client().post("/v1/conversations", json=delivery(f"call-{number}"))
+    with world.database.transaction() as session:
+        session.connection().exec_driver_sql("UPDATE evaluation SET due_at = datetime('now', '-100 seconds')")
+    found = world.browser().get("/readyz").json()
+    assert (found["status"], found["due"], found["later"], found["running"]) == ("ok", 2, 0, 0)
+    assert 99 <= found["oldest_due_seconds"] < 1_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [({"openai_base_url": None}, "set OPENAI_API_KEY or OPENAI_BASE_URL"), ({"embedded_threads": 0}, "THREADS is 0")],
+)
+def test_a_server_that_judges_nothing_is_degraded_and_ready(
+    world: World, settings: dict[str, object], advice: str
+) -> None:
+    response = world.browser(**settings).get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert advice in response.json()["detail"]
+
+
+def beside_redis(world: World, url: str) -> TestClient:
+    settings = world.parts.settings.model_copy(update={"redis_url": SecretStr(url)})
+    parts = replace(world.parts, settings=settings, broker=services(settings).broker)
+    return TestClient(create_app(parts, Bell(parts)))
+
+
+def test_a_redis_that_answers_is_ok(world: World, redis_url: str) -> None:
+    response = beside_redis(world, redis_url).get("/readyz")
+    assert (response.status_code, response.json()["status"], response.json()["queue"]) == (200, "ok", "ok")
+
+
+def test_a_redis_that_is_away_is_told_and_no_reason_to_stop_taking_webhooks(world: World) -> None:
+    response = beside_redis(world, f"redis://:{SECRET}@127.0.0.1:1/0").get("/readyz")
+    found = response.json()
+    assert (response.status_code, found["status"], found["queue"]) == (200, "degraded", "unreachable")
+    assert "GOALLINE_REDIS_URL" in found["detail"]
+    assert SECRET not in response.text
+
+
+def test_a_redis_that_says_nothing_fails_no_probe(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The client's own time limit would be five seconds.
+    monkeypatch.setattr(probes, "_REDIS_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found = beside_redis(world, f"redis://127.0.0.1:{listener.getsockname()[1]}/0").get("/readyz").json()
+    assert (found["status"], found["queue"]) == ("degraded", "unreachable")
 
 
 def test_a_server_without_its_database_is_not_ready(world: World) -> None:

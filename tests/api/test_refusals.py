@@ -204,6 +204,7 @@ METHODS = {
     "/v1/reports/goals": "GET",
     "/healthz": "GET, HEAD",
     "/readyz": "GET, HEAD",
+    "/metrics": "GET",
 }
 
 

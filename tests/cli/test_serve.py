@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from goalline import worker
+from goalline.cli import serve
 from goalline.domain.key import Scope
 from goalline.judge.stand_in import MODEL
 from goalline.store import projects
@@ -114,10 +115,41 @@ def test_a_worker_runs_as_many_processes_and_threads_as_asked(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], expected: tuple[int, int]
 ) -> None:
     ran: list[tuple[int, int]] = []
-    monkeypatch.setattr(worker, "run", lambda processes, threads: ran.append((processes, threads)))
+    monkeypatch.setattr(worker, "run", lambda processes, threads, _metrics_at: ran.append((processes, threads)))
     settings = {"GOALLINE_REDIS_URL": "redis://127.0.0.1:1/0", "OPENAI_API_KEY": "sk-sample"}
     terminal.prints("worker", *options, GOALLINE_WORKER_THREADS="9", **settings)
     assert ran == [expected]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, None),
+        ({"GOALLINE_METRICS_HOST": "::1"}, None),
+        ({"GOALLINE_METRICS_PORT": "1"}, ("127.0.0.1", 1)),
+        ({"GOALLINE_METRICS_PORT": "1", "GOALLINE_METRICS_HOST": "localhost"}, ("localhost", 1)),
+    ],
+)
+def test_a_worker_serves_metrics_where_a_port_is_set(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], expected: tuple[str, int] | None
+) -> None:
+    ran: list[tuple[str, int] | None] = []
+    monkeypatch.setattr(worker, "run", lambda _processes, _threads, metrics_at: ran.append(metrics_at))
+    monkeypatch.setattr(serve, "_require_free", lambda *_: None)
+    out_of_reach = {"GOALLINE_REDIS_URL": "redis://127.0.0.1:1/0", "OPENAI_API_KEY": "sk-sample"}
+    shown = terminal.prints("worker", **settings, **out_of_reach)
+    assert ran == [expected]
+    assert ("| metrics http://" in shown) == bool(expected)
+
+
+def test_a_worker_refuses_a_metrics_port_that_is_taken(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "run", lambda *_: pytest.fail("the worker was started"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        terminal.environment |= {"GOALLINE_REDIS_URL": "redis://127.0.0.1:1/0", "OPENAI_API_KEY": "sk-sample"}
+        complaint = terminal.refuses("worker", GOALLINE_METRICS_PORT=port)
+    assert f"cannot listen on 127.0.0.1 port {port}" in complaint
+    assert "try another GOALLINE_METRICS_PORT" in complaint
 
 
 def test_a_worker_waits_for_a_redis_that_is_out_of_reach_without_a_traceback(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ OUT_OF_REACH = f"redis://somebody:{SECRET}@127.0.0.1:1/3"
 @pytest.fixture(autouse=True)
 def _nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn, "run", lambda _app, **_options: None)
-    monkeypatch.setattr(worker, "run", lambda _processes, _threads: None)
+    monkeypatch.setattr(worker, "run", lambda *_: None)
 
 
 @pytest.fixture

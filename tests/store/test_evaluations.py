@@ -1,5 +1,6 @@
 """Evaluations: claimed once, fenced by their attempts, their usage added up, their verdicts in place of older ones."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -30,9 +31,9 @@ def finish(world: World, claim: Claim, effort: Effort | None = EFFORT) -> bool:
         return claims.finish(session, claim, Status.FAILED, NOW, reason=Reason.REFUSED, effort=effort)
 
 
-def recover(world: World, after: timedelta) -> list[object]:
+def recover(world: World, after: timedelta) -> Sequence[object]:
     with world.database.transaction() as session:
-        return list(recovery.recover(session, NOW + after, 100))
+        return recovery.recover(session, NOW + after, 100).ringing
 
 
 def test_a_queued_evaluation_is_claimed_once_among_sixteen_threads(world: World) -> None:

@@ -137,6 +137,11 @@ def rows(database: Database) -> dict[str, list[dict[str, Any]]]:
         }
 
 
+def _id(value: object) -> UUID:
+    # SQLite keeps it as text.
+    return value if isinstance(value, UUID) else UUID(str(value))
+
+
 pytestmark = pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 
 
@@ -152,6 +157,7 @@ def test_a_database_in_use_is_given_what_is_new_and_keeps_everything(first: Data
     assert after["goal_revision"][0].pop("steps") == []
     assert (after["conversation"][0].pop("contact_tracked"), after["conversation"][0].pop("erased_at")) == (False, None)
     assert after["conversation"][0].pop("transcript_deleted_at") is None
+    assert (_id(after["evaluation"][0].pop("project_id")), after["evaluation"][0].pop("last_error")) == (PROJECT, None)
     assert after == before | {name: [] for name in after.keys() - before.keys()}
 
 

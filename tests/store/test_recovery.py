@@ -10,7 +10,7 @@ from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World, a
 
 def recover(world: World, after: timedelta, limit: int = 100) -> list[UUID]:
     with world.database.transaction() as session:
-        return recovery.recover(session, NOW + after, limit)
+        return recovery.recover(session, NOW + after, limit).ringing
 
 
 def test_a_queued_evaluation_that_nobody_takes_rings_again_ever_less_often(world: World) -> None:
@@ -88,7 +88,7 @@ def test_a_sweeper_does_not_wait_for_rows_that_another_one_holds(postgres_world:
     world = postgres_world
     evaluation = world.newest(world.conversation())
     with world.database.transaction() as session:
-        assert recovery.recover(session, NOW + MINUTE, 100) == [evaluation.id]
+        assert recovery.recover(session, NOW + MINUTE, 100).ringing == [evaluation.id]
         assert at_once(lambda: recover(world, MINUTE), seconds=10) == [[]]
 
 

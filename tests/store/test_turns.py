@@ -32,7 +32,7 @@ def interrupt(world: World, evaluation_id: UUID, times: int) -> None:
     for number in range(1, times + 1):
         world.claim(evaluation_id, NOW + number * MINUTE)
         with world.database.transaction() as session:
-            assert recovery.recover(session, NOW + number * MINUTE + LEASE, 100) == [evaluation_id]
+            assert recovery.recover(session, NOW + number * MINUTE + LEASE, 100).ringing == [evaluation_id]
 
 
 def test_the_projects_that_wait_are_those_with_an_evaluation_that_is_due(world: World) -> None:

@@ -9,6 +9,7 @@ from goalline import pipeline
 from goalline.api.deps import Ingester, services_of
 from goalline.api.problems import documented, summary
 from goalline.domain.event import Event
+from goalline.telemetry import metrics
 from goalline.worker import utc_now
 
 PATH = "/v1/events"
@@ -62,6 +63,7 @@ def record(batch: Batch, caller: Ingester, request: Request) -> Response:
     most = parts.settings.max_events_per_conversation
     outcome = pipeline.track(parts.database, caller.project.id, events, utc_now(), most)
     rejected |= outcome.rejected
+    metrics.events_received(outcome.accepted, outcome.duplicates, len(rejected))
     answer = Recorded(
         accepted=outcome.accepted,
         duplicates=outcome.duplicates,

@@ -13,6 +13,7 @@ _COMMANDS = {
     "worker": ("serve:worker", "Run worker processes that judge what is queued in Redis."),
     "migrate": ("serve:migrate", "Bring the database's schema up to date."),
     "stand-in": ("serve:stand_in", "Run the stand-in model, which matches words and is no LLM."),
+    "doctor": ("doctor:doctor", "Check settings, database, queue and model; say what to do."),
     "demo": ("demo:demo", "Send sample conversations through the whole of Goalline."),
     "judge": ("judging:judge", "Judge a labelled file; print accuracy, kappa and the confusion matrix."),
     "keys": ("keys:app", "API keys: create, list, revoke."),

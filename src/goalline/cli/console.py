@@ -48,18 +48,27 @@ class _Known(BaseModel):
 
 def load_settings() -> Settings:
     """Read the settings, or end the command and name the variables that are wrong, never their values."""
-    try:
-        settings = Settings()
-        _Known.model_validate({"currency": settings.currency})
-    except ValidationError as error:
+    settings, faults = read_settings()
+    if settings is None:
         _complain("the settings are not valid")
-        for item in error.errors(include_url=False, include_input=False):
-            err.print("  " + ": ".join([*_variable(item["loc"]), plain(item)]), **AS_IS)
-        raise typer.Exit(1) from None
+        for fault in faults:
+            err.print(f"  {fault}", **AS_IS)
+        raise typer.Exit(1)
     for name, meant in misspelt(os.environ).items():
         err.print(f"{name} is no setting of Goalline" + (f"; did you mean {meant}?" if meant else ""), **AS_IS)
     configure_logs(settings.log_level, settings.log_format is LogFormat.JSON)
     return settings
+
+
+def read_settings() -> tuple[Settings | None, list[str]]:
+    """Read the settings; where they are not valid, return None and what is wrong, each with its variable."""
+    try:
+        settings = Settings()
+        _Known.model_validate({"currency": settings.currency})
+    except ValidationError as error:
+        items = error.errors(include_url=False, include_input=False)
+        return None, [": ".join([*_variable(item["loc"]), plain(item)]) for item in items]
+    return settings, []
 
 
 def _variable(place: tuple[int | str, ...]) -> list[str]:

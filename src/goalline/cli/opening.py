@@ -39,7 +39,7 @@ def opening(settings: Settings) -> Iterator[Database]:
         except Exception as error:
             # A driver has its own exceptions for wrong options, missing rights and files that are no database. Their
             # texts may repeat the address with its password; their kinds do not.
-            fail(_complaint(database, str(error) if isinstance(error, DatabaseUnavailable) else _kind(error)))
+            fail(trouble(database, error))
 
 
 @contextmanager
@@ -91,7 +91,9 @@ def _trouble_with(file: Path) -> str | None:
     return None
 
 
-def _complaint(database: Database | None, kind: str) -> str:
+def trouble(database: Database | None, error: Exception) -> str:
+    """Return in one line which database cannot be opened and why, without a driver's own words."""
+    kind = str(error) if isinstance(error, DatabaseUnavailable) else _kind(error)
     check = "check GOALLINE_DATABASE_URL"
     if database is None:
         return f"the database cannot be opened ({kind}); {check}"

@@ -41,7 +41,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_free(host: str, port: int, option: str = "--port") -> None:
     # uvicorn would find out only after the first admin key was made and the worker had begun to judge.
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
@@ -49,11 +49,11 @@ def _require_free(host: str, port: int) -> None:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
     except OSError as error:
-        _fail_to_listen(host, port, error)
+        _fail_to_listen(host, port, error, option)
 
 
-def _fail_to_listen(host: str, port: int, error: OSError) -> NoReturn:
-    fail(f"cannot listen on {host} port {port}: {(error.strerror or 'not possible').lower()}; try another --port")
+def _fail_to_listen(host: str, port: int, error: OSError, option: str = "--port") -> NoReturn:
+    fail(f"cannot listen on {host} port {port}: {(error.strerror or 'not possible').lower()}; try another {option}")
 
 
 @contextmanager
@@ -108,8 +108,11 @@ def worker(
     if not has_model(settings):
         fail(f"{WITHOUT_MODEL}: {ADVICE}")
     open_database(settings).close()
+    metrics_at = (settings.metrics_host, settings.metrics_port) if settings.metrics_port else None
+    if metrics_at:
+        _require_free(*metrics_at, "GOALLINE_METRICS_PORT")
     announce_worker(settings, processes, threads or settings.worker_threads)
-    run(processes, threads or settings.worker_threads, settings.shutdown_seconds)
+    run(processes, threads or settings.worker_threads, settings.shutdown_seconds, metrics_at)
 
 
 def migrate() -> None:

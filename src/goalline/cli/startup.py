@@ -1,10 +1,7 @@
 """The line with which `goalline serve` and `goalline worker` say what they run on."""
 
-import threading
-from typing import Any
-
 from goalline import __version__
-from goalline.bootstrap import Services, has_model, services
+from goalline.bootstrap import Services, has_model, queue_answers, redis_client, services
 from goalline.cli.console import AS_IS, err, out
 from goalline.cli.opening import place
 from goalline.settings import Settings
@@ -19,8 +16,7 @@ def announce_server(settings: Settings, host: str, port: int) -> None:
     """Say where the server listens and what it runs on; point out what keeps it from judging."""
     parts = services(settings)
     try:
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{port}/" if port else f"http://{shown}, at a free port"
+        address = web_address(host, port) if port else f"http://{_bracketed(host)}, at a free port"
         _print(f"Goalline {__version__} at {address}", place(parts.database), *_judging(parts))
         if not parts.embedded:
             _warn_of_silence(parts, "conversations are stored, and judged when it is back")
@@ -35,7 +31,12 @@ def announce_worker(settings: Settings, processes: int, threads: int) -> None:
     parts = services(settings)
     try:
         ready = f"worker ready: {processes} process{'' if processes == 1 else 'es'} x {threads} threads"
-        _print(ready, redis_place(parts), place(parts.database), f"judge {settings.model}")
+        seen = (
+            (f"metrics {web_address(settings.metrics_host, settings.metrics_port)}metrics",)
+            if settings.metrics_port
+            else ()
+        )
+        _print(ready, redis_place(parts), place(parts.database), f"judge {settings.model}", *seen)
         _warn_of_silence(parts, "the worker goes on trying")
     finally:
         parts.database.close()
@@ -43,32 +44,22 @@ def announce_worker(settings: Settings, processes: int, threads: int) -> None:
 
 def redis_place(parts: Services) -> str:
     """Return where the queue is, without user and password: `redis://HOST:PORT/NUMBER` or `unix://PATH`."""
-    pool = _client(parts).connection_pool
+    pool = redis_client(parts).connection_pool
     options = pool.connection_kwargs
     if "path" in options:
         return f"unix://{options['path']}"
     scheme = "rediss" if pool.connection_class.__name__.startswith("SSL") else "redis"
     host = options.get("host", "localhost")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}:{options.get('port', 6379)}/{options.get('db') or 0}"
+    return f"{scheme}://{_bracketed(host)}:{options.get('port', 6379)}/{options.get('db') or 0}"
 
 
-def redis_answers(parts: Services) -> bool:
-    """Ask Redis for a sign of life, for 2 seconds at most."""
-    answered = threading.Event()
+def web_address(host: str, port: int) -> str:
+    """Return the address of a server of Goalline's: `http://HOST:PORT/`."""
+    return f"http://{_bracketed(host)}:{port}/"
 
-    def ask() -> None:
-        try:
-            _client(parts).ping()
-        except Exception:  # whatever the reason, it cannot be used now
-            return
-        answered.set()
 
-    # In a thread: the look-up of a name and the client's own repetitions have no time limit together.
-    asking = threading.Thread(target=ask, name="goalline-redis-check", daemon=True)
-    asking.start()
-    asking.join(_REDIS_SECONDS)
-    return answered.is_set()
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _judging(parts: Services) -> tuple[str, str]:
@@ -80,13 +71,8 @@ def _judging(parts: Services) -> tuple[str, str]:
 
 
 def _warn_of_silence(parts: Services, consequence: str) -> None:
-    if not redis_answers(parts):
+    if not queue_answers(parts, _REDIS_SECONDS):
         err.print(f"warning: {redis_place(parts)} does not answer; {consequence}", **AS_IS)
-
-
-def _client(parts: Services) -> Any:
-    # The broker's own client: with its time-outs, and with the password that must not be printed.
-    return parts.broker.client  # type: ignore[attr-defined]
 
 
 def _print(*facts: str) -> None:

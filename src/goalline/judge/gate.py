@@ -9,7 +9,7 @@ from math import inf
 from goalline.domain.evaluation import Reason
 from goalline.judge.failure import Failure
 from goalline.judge.hearing import Clock
-from goalline.telemetry import log
+from goalline.telemetry import log, metrics
 
 _FAILURES_IN_A_ROW = 8
 _FIRST_PAUSE = 1.0
@@ -161,6 +161,7 @@ class Gate:
                 self._pace.hold(now + min(failure.retry_after, _LONGEST_BELIEVED))
             self._pace.calling -= 1
             after = self._pace.broken
+            metrics.llm_pace(self._pace.allowed, is_open=after is not None)
             self._changed.notify_all()
         if failure and after:
             failure.waitable = False

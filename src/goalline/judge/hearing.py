@@ -27,7 +27,7 @@ class Hearing:
     """The state of one call of the judge, shared by the layers that instructor runs in between.
 
     `patience` is the time in seconds that may still be lost to failing calls and to waiting after them.
-    `fault` is why the last answer was turned down, if it was.
+    `fault` is why the last answer was turned down, if it was; `asked` is true once the model was asked.
     """
 
     keys: Sequence[str]
@@ -37,6 +37,7 @@ class Hearing:
     usage: Usage = field(default_factory=Usage)
     cost: Decimal | None = None
     fault: Reason = Reason.INVALID_ANSWER
+    asked: bool = False
 
     def record(self, model: str, usage: Usage, cost: Decimal | None) -> None:
         """Count one answer; the cost of all is known only if the cost of each is."""

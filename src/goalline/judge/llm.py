@@ -16,7 +16,7 @@ from goalline.judge.hearing import Clock, Hearing
 from goalline.judge.prices import Prices
 from goalline.judge.prompt import keys, shipped
 from goalline.settings import OutputMode, Settings
-from goalline.telemetry import log, place_of
+from goalline.telemetry import log, metrics, place_of
 
 if TYPE_CHECKING:
     from goalline.judge.provider import Provider
@@ -91,7 +91,9 @@ class LlmJudge:
         hearing = Hearing(keys(goals), turns, self.patience, self.model)
         # What is raised is made and raised here, outside of any `except`: exceptions of the libraries hold the
         # prompt and the answers, and Python would hang them onto ours as their context.
+        began = self.clock.monotonic()
         answer = self._answer(hearing, goals)
+        metrics.judgement_took(self.clock.monotonic() - began)
         effort = Effort(hearing.model, shipped().digest, hearing.usage, hearing.cost)
         if isinstance(answer, Reply):
             return Judgement(_verdicts(answer, hearing.keys, goals), effort)

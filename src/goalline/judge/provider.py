@@ -20,6 +20,7 @@ from goalline.judge.gate import Gate
 from goalline.judge.hearing import Clock, current
 from goalline.judge.prices import Prices, Tokens
 from goalline.judge.stand_in.matching import MODEL as STAND_IN
+from goalline.telemetry import metrics
 
 _OPENAI = "https://api.openai.com/v1"
 _CONNECT_SECONDS = 10
@@ -97,8 +98,10 @@ class Provider:
             answer = self._post(request)
         finally:
             self._gate.leave(began, answer if isinstance(answer, Failure) else None)
+        took = self._clock.monotonic() - began
+        metrics.llm_called(answer.reason if isinstance(answer, Failure) else "ok", took)
         if isinstance(answer, Failure):
-            hearing.patience -= self._clock.monotonic() - began
+            hearing.patience -= took
             raise answer
         return answer
 
@@ -131,6 +134,7 @@ class Provider:
             # A gateway may call the model by a name of its own; but what the stand-in does, nobody has to pay.
             cost = self._prices.cost(asked, tokens) if cost is None and model != STAND_IN else cost
         current().record(model, Usage(1, usage.prompt_tokens, usage.completion_tokens), cost)
+        metrics.llm_spent(usage.prompt_tokens, usage.completion_tokens, cost)
 
     def _sleep(self, seconds: float) -> None:
         current().patience -= seconds

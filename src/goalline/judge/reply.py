@@ -17,6 +17,7 @@ from goalline.judge.failure import Failure
 from goalline.judge.hearing import current
 from goalline.judge.prompt import Message
 from goalline.settings import OutputMode
+from goalline.telemetry import metrics
 
 _REASKS = 2
 _MOST_FAULTS = 10
@@ -78,8 +79,12 @@ class Asker:
         return cast(Reply, reply)
 
     def _create(self, **request: Any) -> Completion:
+        hearing = current()
+        if hearing.asked:
+            metrics.reasked()
+        hearing.asked = True
         completion = self._complete(request)
-        current().fault = Reason.INVALID_ANSWER
+        hearing.fault = Reason.INVALID_ANSWER
         if not (completion.choices and completion.choices[0].message):
             raise ResponseParsingError("the response holds no answer")
         # Usage has been counted. instructor counts it too, and looks on disk for another provider's package, twice,
@@ -129,6 +134,8 @@ class CheckedReply(Reply, instructor.ResponseSchema):
             if not faults:
                 return reply
             hearing.fault = Reason.INVALID_ANSWER if missing else Reason.UNGROUNDED
+            if not missing:
+                metrics.answer_groundless()
         # The model reads this with its next request: enough of it to mend the reply, and no more.
         raise ValueError("; ".join(fault[:_LONGEST_FAULT] for fault in faults[:_MOST_FAULTS]))
 

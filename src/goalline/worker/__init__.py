@@ -8,7 +8,7 @@ import dramatiq
 
 from goalline.bootstrap import Services, services
 from goalline.settings import LogFormat, Settings
-from goalline.telemetry import configure_logs
+from goalline.telemetry import configure_logs, exposition
 from goalline.worker.bell import Bell
 from goalline.worker.clock import utc_now
 
@@ -20,10 +20,14 @@ def embedded_worker(parts: Services) -> dramatiq.Worker:
     return dramatiq.Worker(parts.broker, worker_threads=parts.threads)
 
 
-def run(processes: int, threads: int, shutdown_seconds: int) -> NoReturn:
+def run(processes: int, threads: int, shutdown_seconds: int, metrics_at: tuple[str, int] | None = None) -> NoReturn:
     """Become Dramatiq's own command line, which starts, watches and stops the worker processes.
 
-    Told to stop, they wait `shutdown_seconds` for judgements under way, and hand back what has not ended by then.
+    Args:
+        processes: how many.
+        threads: how many judgements at once in each.
+        shutdown_seconds: how long they wait, told to stop, for judgements under way; then they hand them back.
+        metrics_at: the host and the port at which the metrics of all of them are served; None for nowhere.
     """
     environment = os.environ | {
         "GOALLINE_WORKER_THREADS": str(threads),
@@ -33,6 +37,10 @@ def run(processes: int, threads: int, shutdown_seconds: int) -> NoReturn:
     }
     arguments = ["--processes", str(processes), "--threads", str(threads), "--skip-logging", "--path", ""]
     arguments += ["--worker-shutdown-timeout", str(shutdown_seconds * 1000)]
+    if metrics_at:
+        more_environment, more_arguments = exposition.prepared(*metrics_at)
+        environment |= more_environment
+        arguments += more_arguments
     os.execve(  # noqa: S606
         sys.executable, [sys.executable, "-m", "dramatiq", "goalline.worker:boot", *arguments], environment
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
 
-from goalline.telemetry import log, place_of
+from goalline.telemetry import log, metrics, place_of
 
 _MOST_BELLS = 10_000
 _SILENCE_SECONDS = 5.0
@@ -26,8 +26,10 @@ class Ringer:
 
     def ring(self, evaluation_id: UUID) -> None:
         """Send soon; drop it where too many wait already."""
-        with suppress(queue.Full):
+        try:
             self._waiting.put_nowait(evaluation_id)
+        except queue.Full:
+            metrics.bell_not_heard()
         # Started with the first bell, as most processes never ring one.
         if self._thread.ident is None and self._first.acquire(blocking=False):
             self._thread.start()
@@ -44,9 +46,11 @@ class Ringer:
         while (evaluation_id := self._waiting.get()) is not None:
             # A broker that failed is left alone for a while: what waits for it is dropped, and found by the sweep.
             if time.monotonic() < silent_until:
+                metrics.bell_not_heard()
                 continue
             try:
                 self._send(evaluation_id)
             except Exception as error:
+                metrics.bell_not_heard()
                 _log.warning("bell_not_heard", evaluation_id=str(evaluation_id), error=place_of(error))
                 silent_until = time.monotonic() + _SILENCE_SECONDS

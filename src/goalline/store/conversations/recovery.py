@@ -1,5 +1,6 @@
 """Recovery: evaluations that nobody took, or whose worker died, are found again."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -36,6 +37,15 @@ _QUEUE_AGAIN = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a sweep found: evaluations to ring for, how many leases had run out, and how many it gave up for that."""
+
+    ringing: list[UUID]
+    lost: int
+    given_up: int
+
+
 def forget_bells(session: Session, now: datetime) -> None:
     """Make every queued evaluation that is due ring in the next sweep, for a broker that lost its memory."""
     session.execute(
@@ -45,7 +55,7 @@ def forget_bells(session: Session, now: datetime) -> None:
     )
 
 
-def recover(session: Session, now: datetime, limit: int) -> list[UUID]:
+def recover(session: Session, now: datetime, limit: int) -> Recovered:
     """Return evaluations that need the bell: those nobody took in time and those whose worker died.
 
     A lost lease puts the row back into the queue, or ends it where that has happened too often. What is returned
@@ -60,12 +70,12 @@ def recover(session: Session, now: datetime, limit: int) -> list[UUID]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    lost = [row for row in found if row.status is Status.RUNNING and row.interruptions + 1 >= MOST_INTERRUPTIONS]
-    if lost:
+    given_up = [row for row in found if row.status is Status.RUNNING and row.interruptions + 1 >= MOST_INTERRUPTIONS]
+    if given_up:
         session.connection().execute(
-            _END_POISON, [{"evaluation_id": row.id, "now": now, "lease_lost": _lost(now)} for row in lost]
+            _END_POISON, [{"evaluation_id": row.id, "now": now, "lease_lost": _lost(now)} for row in given_up]
         )
-    ringing = [row for row in found if row not in lost]
+    ringing = [row for row in found if row not in given_up]
     if ringing:
         session.connection().execute(
             _QUEUE_AGAIN,
@@ -79,7 +89,8 @@ def recover(session: Session, now: datetime, limit: int) -> list[UUID]:
                 for row in ringing
             ],
         )
-    return [row.id for row in ringing]
+    lost = sum(row.status is Status.RUNNING for row in found)
+    return Recovered([row.id for row in ringing], lost=lost, given_up=len(given_up))
 
 
 def _lost(now: datetime) -> str:

@@ -1,0 +1,66 @@
+"""The queue, seen from outside: how much waits, for how long, and what became of what has ended."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, func, select, text
+from sqlmodel import Session
+
+from goalline.domain.evaluation import Reason, Status
+from goalline.store.tables import Evaluation, table
+
+_evaluation = table(Evaluation).c
+
+# Word for word as in the partial index on these rows: neither database sees that parameters would say the same.
+_OPEN = text("status IN ('queued', 'running')")
+_DUE = case((_evaluation.status == Status.QUEUED, _evaluation.due_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Evaluations that are due, that wait for a later attempt, and that run; `oldest` is an age in seconds.
+
+    `expired` of the running ones have a lease that ran out a while ago, so that nobody seems to sweep.
+    """
+
+    due: int
+    later: int
+    running: int
+    oldest: float
+    expired: int
+
+
+def queue(session: Session, now: datetime, patience: timedelta = timedelta(minutes=1)) -> Queue:
+    """Look at the queue; takes time for what is open, and none for what has ended.
+
+    Args:
+        session: where to look.
+        now: the time.
+        patience: how long after its end a lease counts as expired.
+    """
+    due = _evaluation.due_at <= now
+    late = _evaluation.ring_at <= now - patience
+    queued = _evaluation.status == Status.QUEUED
+    due_now, later, running, first, expired = session.execute(
+        select(
+            func.count(case((queued & due, 1))),
+            func.count(case((queued & ~due, 1))),
+            func.count(case((_evaluation.status == Status.RUNNING, 1))),
+            func.min(_DUE),
+            func.count(case(((_evaluation.status == Status.RUNNING) & late, 1))),
+        ).where(_OPEN)
+    ).one()
+    oldest = max((now - first).total_seconds(), 0.0) if first else 0.0
+    return Queue(due_now, later, running, oldest, expired)
+
+
+def failures(session: Session, since: datetime) -> dict[Reason, int]:
+    """Return how many evaluations have failed since a time, by reason, most first. Reads the whole table."""
+    many = func.count()
+    rows = session.execute(
+        select(_evaluation.reason, many)
+        .where(_evaluation.status == Status.FAILED, _evaluation.finished_at >= since)
+        .group_by(_evaluation.reason)
+        .order_by(many.desc(), _evaluation.reason)
+    )
+    return {reason: number for reason, number in rows if reason}
