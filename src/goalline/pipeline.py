@@ -34,8 +34,9 @@ from goalline.domain.refusal import Conflict, NotFound
 from goalline.domain.transcript import Delivery, digest
 from goalline.store import rollups
 from goalline.store.contacts import contacts, deactivation, erasure
-from goalline.store.conversations import claims, conversations, evaluations, recovery, retention
+from goalline.store.conversations import backlog, claims, conversations, evaluations, recovery, retention
 from goalline.store.conversations import work as works
+from goalline.store.conversations.backlog import BacklogFilter, Place
 from goalline.store.conversations.claims import Claim
 from goalline.store.conversations.verdicts import counted_goals, store_verdicts, take_back_verdicts
 from goalline.store.conversations.work import Work
@@ -76,6 +77,18 @@ class Receipt:
     duplicate: bool
     ring: bool
     needless: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What became of a batch that is judged again: the evaluations that wait for the bell, and how many got none.
+
+    The list goes on behind `after`, unless that is None.
+    """
+
+    evaluation_ids: Sequence[UUID]
+    passed_over: int
+    after: Place | None
 
 
 def receive(database: Database, project: Project, delivery: Delivery, now: datetime) -> Receipt:
@@ -231,18 +244,32 @@ def judge_again(database: Database, project_id: UUID, reference: str, now: datet
     """
     with database.transaction() as session:
         row = conversations.get(session, project_id, reference, lock=True)
-        if row.erased_at is not None:
-            raise Conflict(f"conversation {row.conversation_id!r} was erased; there are no words left to judge")
-        if row.ended_at is None:
-            raise Conflict(f"conversation {row.conversation_id!r} has not ended yet; it is judged when it has")
-        if row.transcript_deleted_at is not None:
-            raise Conflict(
-                f"the words of conversation {row.conversation_id!r} were deleted at "
-                f"{row.transcript_deleted_at.isoformat(timespec='seconds')}, as it ended longer ago than words are "
-                "kept (GOALLINE_TRANSCRIPT_DAYS); there is nothing left to judge"
-            )
+        if obstacle := backlog.obstacle(row):
+            raise Conflict(obstacle)
         evaluation_id = _queue_again(session, row, now)
         return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
+
+
+def retry(
+    database: Database,
+    project_id: UUID,
+    wanted: BacklogFilter,
+    now: datetime,
+    *,
+    after: Place | None = None,
+    limit: int,
+) -> Retried:
+    """Queue a new evaluation of up to `limit` conversations whose newest one ended as `wanted`, in one transaction.
+
+    The conversation that ended last comes first; to go through all of them, call it again with the `after` of the
+    call before, until there is none. Whatever somebody else has queued or erased meanwhile is passed over, and so
+    are conversations of contacts that are deactivated.
+    """
+    with database.transaction() as session:
+        found = backlog.to_retry(session, project_id, wanted, after=after, limit=limit)
+        held = backlog.hold(session, project_id, wanted, [row_id for _, row_id in found])
+        queued = evaluations.enqueue_next(session, project_id, held, now, now + RING_AGAIN_AFTER)
+    return Retried(queued, len(found) - len(queued), found[-1] if len(found) == limit else None)
 
 
 def sweep(database: Database, now: datetime, *, forgotten: bool = False) -> list[UUID]:

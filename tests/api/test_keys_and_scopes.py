@@ -22,6 +22,8 @@ def test_the_table_of_routes_holds_what_the_contract_names() -> None:
         "GET /v1/conversations/{reference:path}",
         "DELETE /v1/conversations/{reference:path}",
         "POST /v1/conversations/{reference:path}/evaluations",
+        "GET /v1/evaluations",
+        "POST /v1/evaluations/retry",
         "POST /v1/goals",
         "GET /v1/goals",
         "GET /v1/goals/{goal_id}",
@@ -180,6 +182,7 @@ def test_lists_and_reports_of_another_project_are_empty(judged: World) -> None:
     stranger = another_project(judged)
     assert stranger.get("/v1/conversations").json() == {"items": [], "next_cursor": None}
     assert stranger.get("/v1/goals").json() == {"items": [], "next_cursor": None}
+    assert stranger.get("/v1/evaluations").json() == {"items": [], "next_cursor": None}
     rate = stranger.get("/v1/reports/success-rate").json()
     assert (rate["conversations"], rate["evaluated"], rate["series"]) == (0, 0, [])
     assert stranger.get("/v1/reports/goals").json()["goals"] == []

@@ -131,7 +131,10 @@ def test_every_call_says_that_it_needs_a_key(call: Call) -> None:
 def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> None:
     responses = OPERATIONS[documented(call)]["responses"]
     expected = {"401", "403", "422", "500", "503"}
-    taking = ("/v1/conversations", "/v1/events", "/v1/goals", "/v1/packages", "{goal_id}", "{key}", "/deactivate")
+    taking = (
+        *("/v1/conversations", "/v1/events", "/v1/goals", "/v1/packages"),
+        *("{goal_id}", "{key}", "/deactivate", "/retry"),
+    )
     if call.method in ("POST", "PUT", "PATCH") and call.route.endswith(taking):
         expected |= {"400", "413"}
     # What takes the id of a goal, in its address or as a filter.
@@ -167,6 +170,7 @@ def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> N
         ("POST /v1/conversations/{reference}/evaluations", "202"),
         ("DELETE /v1/conversations/{reference}", "204"),
         ("POST /v1/events", "202"),
+        ("POST /v1/evaluations/retry", "202"),
         ("POST /v1/goals", "201"),
         ("DELETE /v1/goals/{goal_id}", "204"),
         ("PUT /v1/goals/{goal_id}/steps/{key}", "200"),
@@ -218,6 +222,8 @@ def test_a_body_that_is_taken_is_documented_with_all_its_fields() -> None:
     event, needed = SCHEMAS["Event"], {"id", "type", "conversation_id", "occurred_at"}
     optional_of_event = {"contact_id", "agent_id", "goal", "step", "name"}
     assert (set(event["properties"]), set(event["required"])) == (needed | optional_of_event, needed)
+    optional_of_retry = {"reason", "agent", "since", "until", "limit", "cursor"}
+    assert fields("POST /v1/evaluations/retry") == ({"state"} | optional_of_retry, {"state"})
     assert fields("POST /v1/contacts/{contact_id}/deactivate") == ({"existing"}, {"existing"})
     step = SCHEMAS["StepDraft"]
     assert (set(step["properties"]), set(step["required"])) == ({"key", "name"} | optional, {"key", "name"})
@@ -247,6 +253,7 @@ def test_every_answer_has_the_fields_that_are_documented_and_no_others(full: Wor
     bodies["POST /v1/packages"] = written(packed("USD", [GoalDraft.model_validate(draft | {"name": "Another"})]))
     bodies["POST /v1/events"] = {"events": [{"id": "e-1"}]}
     bodies["POST /v1/contacts/{contact_id}/deactivate"] = {"existing": "keep"}
+    bodies["POST /v1/evaluations/retry"] = {"state": "failed"}
     seen = set()
     # What deletes comes last, and a goal's steps go before the goal.
     last = [name for name in OPERATIONS if name.startswith("DELETE")]

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from tests.api.calls import CALLS, NOBODY, Call, problem, stored
 from tests.api.world import World, goal
 
-LISTS = ("/v1/conversations", "/v1/goals")
+LISTS = ("/v1/conversations", "/v1/goals", "/v1/evaluations")
 REPORTS = ("/v1/reports/success-rate", "/v1/reports/goals")
 DATED = ("/v1/conversations", *REPORTS)
 
@@ -69,7 +69,9 @@ QUERIES = [
     *(("/v1/conversations", "outcome", value) for value in ("", "yes", "not-achieved")),
     *(("/v1/conversations", "open", value) for value in ("", "x", "2")),
     *((path, "goal", value) for path in DATED for value in ("", "x", "%00", NOBODY[:-1], NOBODY + "0")),
-    *(("/v1/goals", "state", value) for value in ("", "deleted", "Active")),
+    *((path, "state", value) for path in ("/v1/goals", "/v1/evaluations") for value in ("", "deleted", "Active")),
+    *(("/v1/evaluations", "reason", value) for value in ("", "Refused", "bad luck")),
+    *(("/v1/evaluations", name, value) for name in ("since", "until") for value in (*DAYS, *WEEKS, *TIMES)),
     *((path, "revision", value) for path in REPORTS for value in ("", "0", "-1", "x", "1.5", "9" * 30)),
     *((path, "interval", value) for path in REPORTS for value in ("", "year", "hour", "Day")),
     *((path, "from", value) for path in DATED for value in (*DAYS, *WEEKS, *TIMES)),
@@ -200,6 +202,8 @@ METHODS = {
     f"/v1/goals/{NOBODY}/steps/confirmed": "GET, PUT, DELETE",
     f"/v1/goals/{NOBODY}/package": "GET",
     "/v1/packages": "GET, POST",
+    "/v1/evaluations": "GET",
+    "/v1/evaluations/retry": "POST",
     "/v1/reports/success-rate": "GET",
     "/v1/reports/goals": "GET",
     "/healthz": "GET, HEAD",

@@ -2,21 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 import redis
+from sqlalchemy import update
+from sqlmodel import col
 
 from goalline import pipeline
+from goalline.cli import console
 from goalline.cli import evaluations as commands
 from goalline.domain.evaluation import Reason, Status
-from goalline.domain.refusal import NotFound
+from goalline.store.contacts import deactivation
 from goalline.store.conversations import claims
 from goalline.store.database import DatabaseUnavailable
 from goalline.store.tables import Conversation, Evaluation
 from goalline.worker import utc_now
 from tests.cli.terminal import Terminal
-from tests.store.world import EFFORT, NOW, World, a_project
+from tests.store.world import EFFORT, MINUTE, NOW, World, a_project
 
 LATE = NOW.replace(day=20, hour=23, minute=30)
 """Half past eleven in the evening in UTC is the next day in Berlin."""
@@ -78,7 +82,7 @@ def test_scripts_read_the_list_as_json(terminal: Terminal) -> None:
 @pytest.mark.usefixtures("judged")
 def test_without_a_failure_there_is_nothing_to_list_and_nothing_to_do(terminal: Terminal) -> None:
     assert terminal.prints("evaluations", "list") == "0 failed\n"
-    assert terminal.says("evaluations", "retry", "--json") == {"queued": 0}
+    assert terminal.says("evaluations", "retry", "--json") == {"queued": 0, "passed_over": 0}
 
 
 @pytest.mark.usefixtures("failed")
@@ -122,26 +126,26 @@ def test_what_is_no_reason_and_no_state_is_refused(terminal: Terminal, option: s
 
 
 def test_a_retry_queues_all_that_failed_and_nothing_else(terminal: Terminal, failed: World) -> None:
-    assert terminal.says("evaluations", "retry", "--json") == {"queued": 2}
+    assert terminal.says("evaluations", "retry", "--json") == {"queued": 2, "passed_over": 0}
     assert set(states(failed).values()) == {Status.QUEUED}
     assert len(failed.rows(Evaluation)) == 3 + 2
 
 
 def test_a_retry_takes_only_what_it_was_told_to(terminal: Terminal, failed: World) -> None:
-    assert terminal.says("evaluations", "retry", "--reason", "truncated", "--json") == {"queued": 1}
+    assert terminal.says("evaluations", "retry", "--reason", "truncated", "--json") == {"queued": 1, "passed_over": 0}
     assert states(failed) == {"[/red] call": Status.FAILED, "call-2": Status.QUEUED, "call-3": Status.QUEUED}
 
 
 def test_a_second_retry_finds_nothing_to_do(terminal: Terminal, failed: World) -> None:
     terminal.prints("evaluations", "retry")
-    assert terminal.says("evaluations", "retry", "--json") == {"queued": 0}
+    assert terminal.says("evaluations", "retry", "--json") == {"queued": 0, "passed_over": 0}
     assert len(failed.rows(Evaluation)) == 3 + 2
 
 
 def test_a_retry_leaves_other_projects_alone(terminal: Terminal, failed: World) -> None:
     a_project(failed.database, "clinic")
     assert "there are several projects" in terminal.refuses("evaluations", "retry")
-    assert terminal.says("evaluations", "retry", "--project", "clinic", "--json") == {"queued": 0}
+    assert terminal.says("evaluations", "retry", "--project", "clinic", "--json") == {"queued": 0, "passed_over": 0}
 
 
 def test_a_conversation_is_retried_by_its_own_name(terminal: Terminal, judged: World) -> None:
@@ -169,33 +173,117 @@ def test_with_redis_the_retry_rings_for_the_workers(terminal: Terminal, failed: 
         assert any(str(row.id).encode() in message for message in messages) == (row.number == 2)
 
 
-@pytest.mark.usefixtures("failed")
-def test_a_conversation_that_is_deleted_meanwhile_is_passed_over(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+def test_a_retry_in_many_batches_queues_each_conversation_once(
+    terminal: Terminal, judged: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge_again = pipeline.judge_again
+    monkeypatch.setattr(commands, "_BATCH", 2)
+    for number in range(5):
+        fail(judged, f"call-{number}")
+    assert terminal.says("evaluations", "retry", "--limit", "3", "--json")["queued"] == 3
+    assert terminal.says("evaluations", "retry", "--json")["queued"] == 2
+    assert len(judged.rows(Evaluation)) == 5 + 5
 
-    def gone(*arguments: object) -> pipeline.Receipt:
-        if "call-2" in arguments:
-            raise NotFound("there is no such conversation")
-        return judge_again(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline, "judge_again", gone)
-    assert terminal.says("evaluations", "retry", "--json") == {"queued": 1}
+def test_people_are_told_what_was_passed_over(terminal: Terminal, failed: World) -> None:
+    kept = fail(failed, "kept", Reason.TRUNCATED)
+    with failed.database.transaction() as session:
+        session.execute(update(Conversation).where(col(Conversation.id) == kept.id).values(contact_id="eve"))
+        deactivation.deactivate(session, failed.project.id, "eve", NOW)
+    shown = terminal.prints("evaluations", "retry")
+    assert "2 conversations are queued to be judged again\n" in shown
+    assert "1 were passed over: queued or deleted by somebody else meanwhile" in shown
+
+
+class Stops:
+    """`pipeline.retry` as long as `batches` last, then an end of it that nobody asked for."""
+
+    def __init__(self, batches: int, end: BaseException) -> None:
+        self.batches, self.end, self.retry = batches, end, pipeline.retry
+
+    def __call__(self, *arguments: Any, **more: Any) -> pipeline.Retried:
+        self.batches -= 1
+        if self.batches < 0:
+            raise self.end
+        return self.retry(*arguments, **more)
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "complaint"),
+    [
+        (DatabaseUnavailable("OperationalError"), 1, "the database is not available (OperationalError)"),
+        (KeyboardInterrupt(), 130, "stopped"),
+    ],
+)
+def test_a_retry_that_ends_half_way_says_how_far_it_came_and_is_repeated(
+    terminal: Terminal, failed: World, monkeypatch: pytest.MonkeyPatch, end: BaseException, status: int, complaint: str
+) -> None:
+    monkeypatch.setattr(commands, "_BATCH", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "retry", Stops(1, end))
+        said = terminal.refuses("evaluations", "retry", status=status)
+    assert f"{complaint}; 1 of 2 conversations were queued, run the command again for the others" in said
+    assert "nothing was changed" not in said
+    assert terminal.says("evaluations", "retry", "--json") == {"queued": 1, "passed_over": 0}
+    assert len(failed.rows(Evaluation)) == 3 + 2
 
 
 @pytest.mark.usefixtures("failed")
-def test_a_database_that_is_lost_half_way_is_named_with_how_far_it_went(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("terminal_is_one", [True, False])
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, terminal_is_one: bool
 ) -> None:
-    judge_again = pipeline.judge_again
+    monkeypatch.setattr(console.err, "_force_terminal", terminal_is_one)
+    assert ("100%" in terminal.run("evaluations", "retry").stderr) == terminal_is_one
 
-    def lost(*arguments: object) -> pipeline.Receipt:
-        if "call-2" in arguments:
-            raise DatabaseUnavailable("OperationalError")
-        return judge_again(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline, "judge_again", lost)
-    complaint = terminal.refuses("evaluations", "retry")
-    assert "the database is not available (OperationalError); 1 of 2 conversations were queued" in complaint
-    assert "nothing was changed" not in complaint
+@pytest.mark.usefixtures("failed")
+@pytest.mark.parametrize("command", ["list", "retry"])
+def test_an_unknown_reason_is_answered_with_those_there_are(terminal: Terminal, command: str) -> None:
+    complaint = terminal.refuses("evaluations", command, "--reason", "bad luck", status=2)
+    assert all(reason in complaint for reason in Reason)
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [("skipped", "no goal was in force"), ("queued", "going to be judged"), ("running", "being judged already")],
+)
+def test_what_did_not_fail_is_not_retried_and_the_reason_is_given(terminal: Terminal, state: str, why: str) -> None:
+    complaint = terminal.refuses("evaluations", "retry", "--state", state)
+    assert why in complaint
+    assert "only failed ones are" in complaint
+    assert not terminal.database_file.exists()
+
+
+@pytest.fixture
+def waiting(failed: World) -> World:
+    """Of the conversations, one was tried in vain and waits, and one is being judged."""
+    tried = failed.claim(failed.newest(failed.conversation("call-4", LATE)).id, LATE)
+    with failed.database.transaction() as session:
+        assert claims.release(session, tried, LATE + MINUTE, Reason.UNAVAILABLE, EFFORT)
+    failed.claim(failed.newest(failed.conversation("call-5")).id)
+    return failed
+
+
+@pytest.mark.usefixtures("waiting")
+def test_people_see_what_waits_since_when_why_and_until_when(narrow: Terminal) -> None:
+    shown = narrow.prints("evaluations", "list", "--state", "queued").splitlines()
+    lines = [line.split() for line in shown]
+    assert ["11-21", "12:00", "call-3"] in lines
+    assert ["11-20", "23:30", "call-4", "unavailable", "11-20", "23:31"] in lines
+    assert "2 queued, the oldest since 2026-11-20 23:30 UTC" in shown
+
+
+@pytest.mark.usefixtures("waiting")
+def test_people_see_what_is_being_judged(narrow: Terminal) -> None:
+    shown = narrow.prints("evaluations", "list", "--state", "running").splitlines()
+    assert ["11-21", "12:00", "call-5", "1", "11-21", "12:02"] in [line.split() for line in shown]
+
+
+@pytest.mark.usefixtures("waiting")
+def test_scripts_read_when_a_waiting_evaluation_is_tried_next(terminal: Terminal) -> None:
+    rows = terminal.says("evaluations", "list", "--state", "queued", "--json")
+    assert [(row["conversation_id"], row["reason"], row["next_attempt_at"]) for row in rows] == [
+        ("call-3", None, None),
+        ("call-4", "unavailable", "2026-11-20T23:31:00+00:00"),
+    ]
+    assert [(row["status"], row["finished_at"]) for row in rows] == [("queued", None)] * 2

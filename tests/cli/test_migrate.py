@@ -4,7 +4,11 @@ import re
 
 import pytest
 
+from goalline.store import schema
+from goalline.store.database import Database
+from goalline.store.schema import SchemaOutdated
 from tests.cli.terminal import Terminal
+from tests.store import first_release
 
 
 @pytest.fixture
@@ -40,6 +44,24 @@ def test_on_postgresql_a_command_advises_to_migrate(terminal: Terminal, postgres
     assert "run goalline migrate" in terminal.refuses("keys", "list")
     terminal.prints("migrate")
     assert terminal.says("projects", "list", "--json") == []
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("worker",), ("evaluations", "list")], ids=" ".join)
+def test_on_postgresql_nothing_starts_on_the_schema_of_the_first_release(
+    terminal: Terminal, postgres_url: str, command: tuple[str, ...]
+) -> None:
+    database = Database(postgres_url)
+    first_release.build(database)
+    terminal.environment = {
+        "GOALLINE_DATABASE_URL": postgres_url,
+        "GOALLINE_REDIS_URL": "redis://127.0.0.1:1/0",
+        "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
+    }
+    complaint = terminal.refuses(*command)
+    assert complaint == "goalline: the database is not at this version's schema; run goalline migrate\n"
+    with pytest.raises(SchemaOutdated):
+        schema.require_current(database)
+    database.close()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,17 @@
-"""The backlog: conversations whose newest evaluation has failed are found, whole or page by page."""
+"""The backlog: conversations are found by the state of their newest evaluation, whole or page by page."""
 
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from sqlmodel import select
 
 from goalline.domain.evaluation import Reason, Status
 from goalline.store import projects
+from goalline.store.contacts import erasure
 from goalline.store.conversations import backlog, claims
+from goalline.store.conversations.backlog import BacklogFilter
 from goalline.store.tables import Conversation
 from tests.store.world import EFFORT, HOUR, NOW, SECOND, World
 
@@ -25,35 +30,38 @@ def failing(
     return row
 
 
-def found(
-    world: World,
-    reason: Reason | None = None,
-    since: datetime | None = None,
-    after: Conversation | None = None,
-    limit: int = 100,
-) -> list[str]:
+def found(world: World, after: Conversation | None = None, limit: int = 100, **wanted: Any) -> list[str]:
     cursor = (after.ended_at, after.id) if after and after.ended_at else None
+    chosen = BacklogFilter(**{"status": Status.FAILED} | wanted)
     with world.database.reading() as session:
-        rows = backlog.failed(session, world.project.id, reason=reason, since=since, after=cursor, limit=limit)
-    return [row.conversation_id for row in rows]
+        return [
+            row.conversation_id for row in backlog.page(session, world.project.id, chosen, after=cursor, limit=limit)
+        ]
 
 
-def test_a_failed_conversation_is_found_with_what_is_known_of_it(world: World) -> None:
+def left(world: World, **wanted: Any) -> int:
+    with world.database.reading() as session:
+        return backlog.left(session, world.project.id, BacklogFilter(**{"status": Status.FAILED} | wanted))
+
+
+def test_a_failed_conversation_is_found_with_its_evaluation(world: World) -> None:
     row = failing(world, "call-1", HOUR)
     with world.database.reading() as session:
-        (failed,) = backlog.failed(session, world.project.id, limit=100)
+        (failed,) = backlog.page(session, world.project.id, BacklogFilter(Status.FAILED), limit=100)
     assert (failed.id, failed.conversation_id, failed.agent_id) == (row.id, "call-1", "ann")
-    assert (failed.ended_at, failed.finished_at) == (NOW - HOUR, NOW + SECOND)
-    assert failed.evaluation_id == world.newest(row).id
-    assert (failed.reason, failed.model, failed.attempts) == (Reason.UNAUTHORIZED, EFFORT.model, 1)
+    assert failed.place == (NOW - HOUR, row.id)
+    assert failed.evaluation == world.newest(row)
 
 
-def test_what_waits_runs_or_ended_otherwise_is_not_found(world: World) -> None:
+@pytest.mark.parametrize("status", Status)
+def test_each_state_is_found_by_its_name(world: World, status: Status) -> None:
     world.conversation("queued")
     world.claim(world.newest(world.conversation("running")).id)
     world.judge(world.claim(world.newest(world.conversation("succeeded")).id), [])
     end(world, world.conversation("skipped"), Reason.EMPTY_TRANSCRIPT, Status.SKIPPED)
-    assert found(world) == []
+    end(world, world.conversation("failed"), Reason.REFUSED)
+    assert found(world, status=status) == [status]
+    assert len(found(world, status=None)) == len(Status)
 
 
 def test_only_the_newest_evaluation_counts(world: World) -> None:
@@ -61,8 +69,8 @@ def test_only_the_newest_evaluation_counts(world: World) -> None:
     world.queued(again, 2)
     assert found(world) == []
     end(world, again, Reason.FORBIDDEN)
-    assert found(world, Reason.FORBIDDEN) == ["again"]
-    assert found(world, Reason.UNAUTHORIZED) == []
+    assert found(world, reason=Reason.FORBIDDEN) == ["again"]
+    assert found(world, reason=Reason.UNAUTHORIZED) == []
 
 
 def test_the_one_that_ended_last_comes_first(world: World) -> None:
@@ -74,14 +82,27 @@ def test_the_one_that_ended_last_comes_first(world: World) -> None:
 def test_a_reason_leaves_out_the_others(world: World) -> None:
     failing(world, "a", reason=Reason.UNAVAILABLE)
     failing(world, "b", reason=Reason.UNGROUNDED)
-    assert found(world, Reason.UNGROUNDED) == ["b"]
+    assert found(world, reason=Reason.UNGROUNDED) == ["b"]
 
 
 @pytest.mark.parametrize(("since", "expected"), [(NOW - HOUR, ["on time"]), (NOW - HOUR + SECOND, [])])
 def test_since_takes_what_ended_then_or_later(world: World, since: datetime, expected: list[str]) -> None:
     failing(world, "on time", HOUR)
     failing(world, "too early", 2 * HOUR)
-    assert found(world, since=since) == expected
+    assert found(world, ended_from=since) == expected
+
+
+@pytest.mark.parametrize(("until", "expected"), [(NOW - HOUR, []), (NOW - HOUR + SECOND, ["early"])])
+def test_until_leaves_out_what_ended_then_or_later(world: World, until: datetime, expected: list[str]) -> None:
+    failing(world, "early", HOUR)
+    assert found(world, ended_before=until) == expected
+
+
+def test_an_agent_leaves_out_the_others(world: World) -> None:
+    end(world, world.conversation("a", agent_id="ann"), Reason.REFUSED)
+    end(world, world.conversation("b", agent_id="bob"), Reason.REFUSED)
+    assert found(world, agent_id="bob") == ["b"]
+    assert left(world, agent_id="bob") == 1
 
 
 def test_page_by_page_each_comes_once_also_those_that_ended_together(world: World) -> None:
@@ -98,4 +119,26 @@ def test_another_project_is_left_alone(world: World) -> None:
     failing(world, "call-1")
     with world.database.transaction() as session:
         other = projects.create(session, "other", "UTC", NOW)
-        assert backlog.failed(session, other.id, limit=100) == []
+        assert backlog.page(session, other.id, BacklogFilter(), limit=100) == []
+        assert backlog.left(session, other.id, BacklogFilter()) == 0
+
+
+def test_what_was_erased_is_listed_and_not_left_to_be_judged(world: World) -> None:
+    erased = failing(world, "call-1")
+    failing(world, "call-2")
+    with world.database.transaction() as session:
+        erasure.erase(session, world.project.id, {erased.id: "ann"}, NOW)
+    assert sorted(found(world)) == ["call-1", "call-2"]
+    assert left(world) == 1
+
+
+def test_both_forms_of_what_can_be_judged_again_agree(world: World) -> None:
+    erased, ended = failing(world, "erased"), failing(world, "ended")
+    with world.database.transaction() as session:
+        erasure.erase(session, world.project.id, {erased.id: "ann"}, NOW)
+        opened = ended.model_dump() | {"id": uuid4(), "conversation_id": "open", "ended_at": None}
+        session.add(Conversation(**opened))
+    with world.database.reading() as session:
+        asked = session.exec(select(Conversation.conversation_id).where(*backlog._CAN_BE_JUDGED)).all()
+    assert {row.conversation_id for row in world.rows(Conversation) if backlog.obstacle(row) is None} == set(asked)
+    assert set(asked) == {"ended"}

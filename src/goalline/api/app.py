@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goalline import __version__
-from goalline.api import bodies, events, pages, probes, problems
+from goalline.api import bodies, evaluations, events, pages, probes, problems
 from goalline.api.contacts import routes as contacts
 from goalline.api.conversations import routes as conversations
 from goalline.api.goals import packages, steps
@@ -72,6 +72,7 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
         conversations.router,
         contacts.router,
         events.router,
+        evaluations.router,
         goals.router,
         steps.router,
         packages.router,

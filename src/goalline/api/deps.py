@@ -93,17 +93,7 @@ class PageQuery(Query):
         Raises:
             Invalid: the cursor is not one of ours.
         """
-        if self.cursor is None:
-            return None
-        try:
-            time, row_id = json.loads(base64.urlsafe_b64decode(self.cursor))
-            at = datetime.fromisoformat(time)
-            if at.tzinfo is None:
-                raise ValueError
-            # A time so early or so late that UTC has no name for it is none that we wrote, nor one to look for.
-            return at.astimezone(UTC), UUID(row_id)
-        except (ValueError, TypeError, AttributeError, OverflowError):
-            raise Invalid("this is no cursor of this list; send the next_cursor of the page before", "cursor") from None
+        return place_at(self.cursor)
 
 
 class Page(BaseModel, Generic[T]):
@@ -117,5 +107,29 @@ def cut(rows: Sequence[T], limit: int, place: Callable[[T], tuple[datetime, UUID
     """Cut a list, read with one row more than `limit`, to a page; return it with the cursor of the next one."""
     if len(rows) <= limit:
         return rows, None
-    at, row_id = place(rows[limit - 1])
-    return rows[:limit], base64.urlsafe_b64encode(json.dumps([at.isoformat(), str(row_id)]).encode()).decode()
+    return rows[:limit], cursor_at(place(rows[limit - 1]))
+
+
+def cursor_at(place: tuple[datetime, UUID]) -> str:
+    """Return the cursor of what comes behind a row, given by its time and its id."""
+    at, row_id = place
+    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), str(row_id)]).encode()).decode()
+
+
+def place_at(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """Return time and id of the row that a cursor stands behind.
+
+    Raises:
+        Invalid: the cursor is not one of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        time, row_id = json.loads(base64.urlsafe_b64decode(cursor))
+        at = datetime.fromisoformat(time)
+        if at.tzinfo is None:
+            raise ValueError
+        # A time so early or so late that UTC has no name for it is none that we wrote, nor one to look for.
+        return at.astimezone(UTC), UUID(row_id)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        raise Invalid("this is no cursor of this list; send the next_cursor of the page before", "cursor") from None

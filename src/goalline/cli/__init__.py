@@ -19,7 +19,7 @@ _COMMANDS = {
     "keys": ("keys:app", "API keys: create, list, revoke."),
     "projects": ("projects:app", "Projects (tenants): create, list, edit."),
     "goals": ("goals:app", "Goals: list, export, import into another project."),
-    "evaluations": ("evaluations:app", "Evaluations that failed: list, retry."),
+    "evaluations": ("evaluations:app", "Evaluations: list them, retry what failed."),
     "retention": ("retention:app", "Words of conversations that ended long ago: delete them."),
     "rollups": ("rollups:app", "The counts behind the rates: verify, rebuild."),
 }

@@ -67,18 +67,7 @@ class PeriodQuery(Query):
         Raises:
             Invalid: they are the wrong way round.
         """
-        self.days(time_zone)
-        start, end = self.from_, self.to
-        if start is not None and not isinstance(start, datetime):
-            start = day_start(start, time_zone)
-        if isinstance(end, datetime):
-            # The moment itself is meant as well, and no time is stored more finely than this.
-            end += datetime.resolution
-        elif end is not None:
-            end = day_start(end + timedelta(days=1), time_zone)
-        if start and end and start > end:
-            raise _wrong_way_round()
-        return start, end
+        return moments(self.from_, self.to, time_zone)
 
 
 class SeriesQuery(PeriodQuery):
@@ -108,8 +97,28 @@ class SeriesQuery(PeriodQuery):
         )
 
 
-def _wrong_way_round() -> Invalid:
-    return Invalid("from must not be later than to", "from")
+def moments(
+    start: date | datetime | None, end: date | datetime | None, time_zone: str, names: tuple[str, str] = ("from", "to")
+) -> tuple[datetime | None, datetime | None]:
+    """Return the first moment of a stretch of time, and the one behind its last; a day is meant whole.
+
+    Raises:
+        Invalid: they are the wrong way round; `names` are those of their parameters.
+    """
+    if start is not None and not isinstance(start, datetime):
+        start = day_start(start, time_zone)
+    if isinstance(end, datetime):
+        # The moment itself is meant as well, and no time is stored more finely than this.
+        end += datetime.resolution
+    elif end is not None:
+        end = day_start(end + timedelta(days=1), time_zone)
+    if start and end and start >= end:
+        raise _wrong_way_round(*names)
+    return start, end
+
+
+def _wrong_way_round(first: str = "from", last: str = "to") -> Invalid:
+    return Invalid(f"{first} must not be later than {last}", first)
 
 
 def _day_in(value: date | datetime | None, time_zone: str) -> date | None:

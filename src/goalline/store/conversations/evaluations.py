@@ -1,6 +1,6 @@
 """Evaluations: queued once for each delivery, and read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,6 +31,26 @@ def enqueue(
         session.execute(update(conversation).where(conversation.c.id == conversation_id).values(evaluations=number))
     evaluation_id: UUID = row["id"]
     return evaluation_id
+
+
+def enqueue_next(
+    session: Session, project_id: UUID, newest: Mapping[UUID, int], now: datetime, ring_again_at: datetime
+) -> list[UUID]:
+    """Store the next evaluation of each of some conversations of a project, as `enqueue` does, and return their ids.
+
+    `newest` has the number of the newest one of each. The conversations are locked by this transaction.
+    """
+    if not newest:
+        return []
+    rows = [_new(project_id, row_id, number + 1, now) | {"ring_at": ring_again_at} for row_id, number in newest.items()]
+    session.connection().execute(_ENQUEUE, rows)
+    conversation = table(Conversation)
+    session.execute(
+        update(conversation)
+        .where(conversation.c.id.in_(newest.keys()))
+        .values(evaluations=conversation.c.evaluations + 1)
+    )
+    return [row["id"] for row in rows]
 
 
 def skip(session: Session, project_id: UUID, conversation_id: UUID, reason: Reason, now: datetime) -> UUID:
