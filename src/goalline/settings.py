@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     max_turns: PositiveInt = Field(5_000, description="Most turns of a transcript.")
     max_characters: PositiveInt = Field(400_000, description="Most characters of a transcript.")
     max_body_bytes: PositiveInt = Field(4_194_304, description="Most bytes of a request body.")
+    request_seconds: PositiveFloat = Field(
+        60, description="How long a request may take to arrive whole; slower connections are closed."
+    )
     max_events_per_conversation: PositiveInt = Field(2_000, description="Most step events of one conversation.")
     max_steps_per_goal: Annotated[int, Field(ge=2, le=20)] = Field(10, description="Most steps of a goal; up to 20.")
 

@@ -21,11 +21,12 @@ from tests.api.world import NewWorld, ScriptedJudge, World, delivery, goal, make
 
 
 @contextmanager
-def _making_worlds(folder: Path) -> Iterator[NewWorld]:
+def making_worlds(folder: Path) -> Iterator[NewWorld]:
+    """Make worlds in a folder, each on a fresh SQLite database unless a `database_url` is given; close them."""
     opened: list[Database] = []
 
     def make(**settings: object) -> World:
-        url = f"sqlite:///{folder / f'goalline-{len(opened)}.db'}"
+        url = str(settings.pop("database_url", f"sqlite:///{folder / f'goalline-{len(opened)}.db'}"))
         model = {"model": "scripted-model", "openai_base_url": "http://127.0.0.1:1/v1"}
         chosen = Settings.model_validate({"database_url": url, **model, **settings})
         database, judge = Database(url), ScriptedJudge()
@@ -43,8 +44,8 @@ def _making_worlds(folder: Path) -> Iterator[NewWorld]:
 
 @pytest.fixture
 def new_world(tmp_path: Path) -> Iterator[NewWorld]:
-    """Makes a world on a fresh SQLite database, with the settings that are given."""
-    with _making_worlds(tmp_path) as make:
+    """Makes a world on a fresh SQLite database, or at `database_url`, with the settings that are given."""
+    with making_worlds(tmp_path) as make:
         yield make
 
 
@@ -80,7 +81,7 @@ def judged(world: World) -> World:
 @pytest.fixture(scope="module")
 def lasting_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world that all tests of a module share: for requests that change nothing."""
-    with _making_worlds(tmp_path_factory.mktemp("lasting")) as make:
+    with making_worlds(tmp_path_factory.mktemp("lasting")) as make:
         yield make()
 
 

@@ -136,7 +136,7 @@ def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> N
         *("{goal_id}", "{key}", "/deactivate", "/retry"),
     )
     if call.method in ("POST", "PUT", "PATCH") and call.route.endswith(taking):
-        expected |= {"400", "413"}
+        expected |= {"400", "413", "415"}
     # What takes the id of a goal, in its address or as a filter.
     of_a_goal = (
         "GET /v1/packages",

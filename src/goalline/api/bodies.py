@@ -1,4 +1,7 @@
-"""The limits on request bodies: what says that it is larger is refused unread, the rest as soon as it turns out."""
+"""The limits on request bodies: what says that it is larger is refused unread, the rest as soon as it turns out.
+
+Nothing is unpacked: a few kilobytes of gzip may be a gigabyte of zeros.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -29,6 +32,18 @@ def _refusal(limit: int) -> JSONResponse:
     return problem(413, detail, [FieldProblem(field="body", detail=detail)])
 
 
+def _packed(headers: Headers) -> bool:
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    codings = [coding.strip().lower() for value in headers.getlist("content-encoding") for coding in value.split(",")]
+    return has_body and any(coding not in ("", "identity") for coding in codings)
+
+
+def _unwelcome() -> JSONResponse:
+    detail = "bodies are not unpacked here; send it as it is, without Content-Encoding"
+    # By RFC 9110, this header tells that it is the coding, not the type, that is not supported.
+    return problem(415, detail, [FieldProblem(field="body", detail=detail)], {"Accept-Encoding": "identity"})
+
+
 class _Limited:
     def __init__(self, app: ASGIApp, limit_at: Callable[[str], int]) -> None:
         self._app, self._limit_at = app, limit_at
@@ -36,8 +51,10 @@ class _Limited:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
-        limit = self._limit_at(scope["path"])
-        declared = Headers(scope=scope).get("content-length", "")
+        limit, headers = self._limit_at(scope["path"]), Headers(scope=scope)
+        if _packed(headers):
+            return _unwelcome()(scope, receive, send)
+        declared = headers.get("content-length", "")
         # More digits than any length has would take long to be made a number of.
         if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
             # Starlette's own limit answers in plain text where the length is declared, so such bodies never get there.

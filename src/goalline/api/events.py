@@ -46,7 +46,7 @@ class Recorded(BaseModel):
 
 
 @router.post("/", status_code=202, include_in_schema=False)
-@router.post("", status_code=202, response_model=Recorded, responses=documented(400, 413))
+@router.post("", status_code=202, response_model=Recorded, responses=documented(400, 413, 415))
 def record(batch: Batch, caller: Ingester, request: Request) -> Response:
     """Store events and count what they amount to; one that is known by its id changes nothing.
 

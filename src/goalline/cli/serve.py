@@ -1,10 +1,11 @@
 """goalline serve, worker, migrate, stand-in: what runs Goalline."""
 
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -30,6 +31,8 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """
     import uvicorn
 
+    from goalline.cli.connections import bounded
+
     settings = load_settings()
     _require_free(host, port)
     with opened(settings) as database:
@@ -38,7 +41,16 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     # uvicorn hands SIGTERM on when it has shut down; the default would end us before the worker is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with application(settings) as app:
-        uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+        _allow_many_connections()
+        connection = bounded(settings.request_seconds)
+        uvicorn.run(app, host=host, port=port, http=connection, ws="none", log_config=None, access_log=False)
+
+
+def _allow_many_connections() -> None:
+    # Many systems stop at 1,024 open files unless a program asks for more.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (65_536 if most < 0 else min(most, 65_536), most))
 
 
 def _require_free(host: str, port: int, option: str = "--port") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -47,10 +47,18 @@ class GoalDraft(BaseModel):
         return steps
 
 
+def _never_null(schema: dict[str, Any]) -> None:
+    # A field that may be left out is written here as one that may be None, and null is what nobody may send.
+    schema["minProperties"] = 1
+    for content in schema["properties"].values():
+        content.update(next(option for option in content.pop("anyOf") if option != {"type": "null"}))
+        del content["default"]
+
+
 class GoalEdit(BaseModel):
     """A change of a goal's wording; what is left out stays as it is, and `steps` replaces all steps."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_never_null)
 
     name: Line | None = None
     description: Paragraph | None = None

@@ -33,7 +33,7 @@ def _known(code: str) -> str:
     return code
 
 
-Currency = Annotated[str, AfterValidator(_known)]
+Currency = Annotated[str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": sorted(_DECIMALS)})]
 """The alphabetic code of a currency in use, by ISO 4217."""
 
 

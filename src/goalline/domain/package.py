@@ -48,7 +48,10 @@ class Package(BaseModel):
     format: Literal["goalline.goals"]
     version: Literal[1]
     currency: money.Currency = Field(description="The currency of all amounts, by ISO 4217.")
-    digest: str = Field(description="SHA-256 of currency and goals; it tells whether they are what was exported.")
+    digest: str = Field(
+        description="SHA-256 of currency and goals; it tells whether they are what was exported.",
+        json_schema_extra={"pattern": "^sha256:[0-9a-f]{64}$"},
+    )
     goals: tuple[GoalDraft, ...] = Field(json_schema_extra={"maxItems": MOST_GOALS})
 
     @model_validator(mode="before")

@@ -145,7 +145,9 @@ def _in_order(steps: Iterable[Step]) -> tuple[Step, ...]:
 
 
 Steps = Annotated[
-    tuple[Step, ...], BeforeValidator(_numbered, json_schema_input_type=list[StepDraft]), AfterValidator(_sound)
+    tuple[Step, ...],
+    BeforeValidator(_numbered, json_schema_input_type=Annotated[list[StepDraft], Field(max_length=MOST_STEPS)]),
+    AfterValidator(_sound),
 ]
 """All steps of a goal, which keep the rules, in their order; none where the goal is not tracked."""
 

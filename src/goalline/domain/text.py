@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 _LINE_BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -23,16 +23,33 @@ def _refuse_control(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_refuse_unstorable)]
+_NUL, _CONTROLS = r"\u0000", r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+
+
+def _shown(most: int, forbidden: str) -> WithJsonSchema:
+    # What the schema tells of text that is not blank. The validators decide: they cut off white space around it first.
+    pattern = rf"^[^{forbidden}]*[^\s{forbidden}][^{forbidden}]*$"
+    return WithJsonSchema({"type": "string", "minLength": 1, "maxLength": most, "pattern": pattern})
+
+
+Text = Annotated[
+    str, AfterValidator(_refuse_unstorable), WithJsonSchema({"type": "string", "pattern": f"^[^{_NUL}]*$"})
+]
 """Any text that both SQLite and PostgreSQL store unchanged."""
 
 Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(_refuse_control)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    AfterValidator(_refuse_control),
+    _shown(255, _CONTROLS),
 ]
 """A name or an id: one line of 1 to 255 characters without control characters."""
 
 Paragraph = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000), AfterValidator(_refuse_unstorable)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000),
+    AfterValidator(_refuse_unstorable),
+    _shown(4_000, _NUL),
 ]
 """A description: 1 to 4,000 characters, line breaks allowed."""
 

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 
@@ -23,7 +24,7 @@ from goalline.domain.text import Line, Text
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
-_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
+_RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
 _METADATA_BYTES = 16_384
 _METADATA_DEPTH = 8
 
@@ -50,7 +51,12 @@ def _plausible(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_only_strings), AfterValidator(_plausible)]
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_only_strings),
+    AfterValidator(_plausible),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^[2-8][0-9]{{3}}{_RFC_3339.pattern[8:]}"}),
+]
 """An RFC 3339 time with zone, kept in UTC."""
 
 

@@ -94,7 +94,7 @@ def _exported(
             yield ExportedConversation.of(dossier, caller.project.currency)
 
 
-@router.post("/{contact_id:path}/deactivate", responses=documented(400, 413))
+@router.post("/{contact_id:path}/deactivate", responses=documented(400, 413, 415))
 def deactivate(contact_id: Line, wish: Deactivation, parts: Parts, caller: Admin) -> ContactState:
     """Record nothing more of a contact from now on, whether or not anything is stored of it yet.
 

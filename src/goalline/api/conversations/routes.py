@@ -54,7 +54,7 @@ class ConversationQuery(PageQuery, PeriodQuery):
 
 
 @router.post("/", status_code=202, include_in_schema=False)
-@router.post("", status_code=202, response_model=ReceiptOut, responses=documented(400, 409, 413))
+@router.post("", status_code=202, response_model=ReceiptOut, responses=documented(400, 409, 413, 415))
 def receive(delivery: Delivery, caller: Ingester, request: Request) -> Response:
     """Store an ended conversation and queue its evaluation; sending it again changes nothing."""
     # As dependencies these two, and as a model the answer, would cost every webhook a trip to the thread pool each.

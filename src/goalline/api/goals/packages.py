@@ -93,7 +93,7 @@ def several(
     return _exported(query.goal or None, parts, caller, response)
 
 
-@router.post("/packages", responses=documented(400, 409, 413))
+@router.post("/packages", responses=documented(400, 409, 413, 415))
 def load(package: Package, query: Annotated[ImportQuery, QueryParameter()], parts: Parts, caller: Admin) -> ImportOut:
     """Import a package: goals are recognised by agent and name, made where they are new, reworded where they differ.
 

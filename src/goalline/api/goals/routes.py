@@ -64,7 +64,7 @@ class GoalQuery(PageQuery):
     agent: Line | None = None
 
 
-@router.post("", status_code=201, responses=documented(400, 409, 413))
+@router.post("", status_code=201, responses=documented(400, 409, 413, 415))
 def create(draft: GoalDraft, parts: Parts, caller: Admin, response: Response) -> GoalOut:
     """Create a goal; it applies to conversations that end from now on. It is judged, tracked by its steps, or both."""
     require_within_limit(draft.steps, parts)
@@ -106,7 +106,7 @@ def revisions(goal_id: UUID, parts: Parts, caller: Reader) -> Page[RevisionOut]:
     return Page(items=[_out(RevisionOut, row, caller) for row in rows], next_cursor=None)
 
 
-@router.patch("/{goal_id}", responses=documented(400, 404, 409, 413))
+@router.patch("/{goal_id}", responses=documented(400, 404, 409, 413, 415))
 def edit(goal_id: UUID, change: GoalEdit, parts: Parts, caller: Admin) -> GoalOut:
     """Reword a goal. Conversations that ended before now keep being judged by the wording they ended under.
 

@@ -54,7 +54,7 @@ def one(goal_id: UUID, key: StepKey, parts: Parts, caller: Reader) -> StepOut:
         return _out(steps.get(session, caller.project.id, goal_id, key), caller.project.currency)
 
 
-@router.put("/{key}", responses=documented(400, 404, 413))
+@router.put("/{key}", responses=documented(400, 404, 413, 415))
 def put(goal_id: UUID, key: StepKey, content: StepContent, parts: Parts, caller: Admin) -> StepOut:
     """Add a step to a goal that has steps, or replace the one of this key; either is a new revision of the goal.
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query as QueryParameter
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from goalline.api.deps import Query
 from goalline.domain.calendar import Interval, day_start, local_day
@@ -40,7 +40,18 @@ def _read(value: str) -> date | datetime | None:
     return None
 
 
-Day = Annotated[date | datetime, BeforeValidator(_day_or_time)]
+Day = Annotated[
+    date | datetime,
+    BeforeValidator(_day_or_time),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": form, "pattern": f"^[2-8][0-9]{{3}}{written.pattern[8:]}$"}
+                for form, written in (("date", _DAY), ("date-time", _TIME))
+            ]
+        }
+    ),
+]
 """A local day of the project, or a time with zone."""
 
 
