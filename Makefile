@@ -7,7 +7,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check format pins clean
+.PHONY: help demo test check audit format pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,12 +20,17 @@ test: ## run every test (ARGS= is passed to pytest: make test ARGS=tests/test_st
 	@sh .ci/venv dev
 	@.venv/bin/python -m pytest $(ARGS)
 
-check: ## check format, lint, types and the import rule
+check: ## check format, lint, types, the import rule and for insecure code
 	@sh .ci/venv dev
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/bandit --quiet --configfile pyproject.toml --recursive src
+
+audit: ## look for known vulnerabilities in what is pinned in requirements.txt (needs the network)
+	@sh .ci/venv audit
+	@sh .ci/audit
 
 format: ## format the code and fix what the linter can fix
 	@sh .ci/venv dev
@@ -39,7 +44,8 @@ pins: ## pin the dependencies anew (needs uv; ARGS=--upgrade takes newer version
 	@command -v uv > /dev/null || { echo "make pins needs uv: python3 -m pip install uv" >&2; exit 1; }
 	$(PIN) --group build --output-file requirements.txt
 	$(PIN) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(subst compile pyproject.toml,compile,$(PIN)) --group pyproject.toml:audit --output-file requirements-audit.txt
 
 clean: ## remove .venv, caches and built files
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .venv-audit .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

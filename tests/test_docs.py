@@ -19,12 +19,12 @@ from goalline.bootstrap import services
 from goalline.cli import app as cli
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.event import EventType
-from goalline.settings import Settings
+from goalline.settings import FILES, Settings
 from goalline.worker import Bell
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "goalline"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 OPERATING = ROOT / "docs" / "operating.md"
@@ -171,13 +171,14 @@ def test_every_command_has_its_place_in_the_changelog() -> None:
 )
 def test_every_variable_is_a_setting(file: Path) -> None:
     named = set(re.findall(r"\b(?:GOALLINE|OPENAI)_[A-Z_]+\b", file.read_text()))
-    assert named <= {variable(name) for name in Settings.model_fields}
+    assert named <= {variable(name) for name in Settings.model_fields} | set(FILES)
 
 
 def test_the_table_of_settings_has_each_one_once_with_its_default_a_unit_and_a_meaning() -> None:
     listed = [row for row in rows(section(OPERATING, "Settings")) if re.match(r"`(GOALLINE|OPENAI)_", row[0])]
     fields = Settings.model_fields.items()
     expected = [[f"`{variable(name)}`", f"`{written(field.default)}`"] for name, field in fields]
+    expected += [[f"`{name}`", "`none`"] for name in FILES]
     assert sorted(row[:2] for row in listed) == sorted(expected)
     assert all(len(row) == 4 and all(row) for row in listed)
 
@@ -230,6 +231,16 @@ def test_what_keeps_a_decision_true_exists(page: Path) -> None:
             assert f"def {test}(" in files[0].read_text(), test
     for contract in re.findall(r'contracts? "([^"]+)"', " ".join(kept.split())):
         assert f'name = "{contract}"' in (ROOT / "pyproject.toml").read_text(), contract
+
+
+def test_what_the_threat_model_rests_on_exists() -> None:
+    text = prose(ROOT / "SECURITY.md")
+    named = [span for span in spans(text) if re.fullmatch(r"(tests/\S+\.py|test_\w+)", span)]
+    files = [name for name in named if name.startswith("tests/")]
+    assert len(named) > len(files) > 0
+    defined = "".join((ROOT / file).read_text() for file in files)
+    for test in set(named) - set(files):
+        assert f"def {test}(" in defined, test
 
 
 def test_the_list_of_decisions_has_each_one_with_its_title() -> None:

@@ -1,9 +1,11 @@
-"""Every setting of Goalline: typed, frozen, read once from the environment."""
+"""Every setting of Goalline: typed, frozen, read once from the environment, secrets also from files."""
 
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,15 +17,27 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 _DATABASE = r"sqlite(\+\w+)?://.*|postgresql(\+\w+)?://([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:\d*)?([/?].*)?"
+_REDIS = r"unix://.+|rediss?://([^/?#]*@)?(\[[^/?#]+\]|[^/:?#@]+)(:\d*)?([/?].*)?"
+
+FILES = {
+    "GOALLINE_DATABASE_URL_FILE": "database_url",
+    "GOALLINE_REDIS_URL_FILE": "redis_url",
+    "OPENAI_API_KEY_FILE": "openai_api_key",
+}
+"""Variables that name a file which holds a secret setting, as containers are given them, with the field it is for."""
+
 MOST_DAYS = 36_500
 """Longest time that words can be kept, if not for ever."""
 
-_REDIS = r"unix://.+|rediss?://([^/?#]*@)?(\[[^/?#]+\]|[^/:?#@]+)(:\d*)?([/?].*)?"
+_LONGEST_SECRET = 65_536
 
 
 class OutputMode(StrEnum):
@@ -77,10 +91,59 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _secret_in(path: str) -> str:
+    # What is wrong is told without the path: somebody may have put the secret itself in its place.
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(_LONGEST_SECRET + 1)
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or "not possible").lower()
+        raise PydanticCustomError("secret_file", "names a file that cannot be read: {why}", {"why": why}) from None
+    try:
+        secret = content.decode().strip()
+    except UnicodeDecodeError:
+        raise PydanticCustomError("secret_file", "names a file that is not UTF-8 text") from None
+    if not secret or len(content) > _LONGEST_SECRET:
+        fault = "empty" if not secret else "too large to be a secret"
+        raise PydanticCustomError("secret_file", "names a file that is {fault}", {"fault": fault})
+    return secret
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads secrets from the files that variables name; white space around a secret is no part of it."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return nothing: all fields are read at once."""
+        return None, field.alias or field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the settings that were found in files.
+
+        Raises:
+            ValidationError: a file cannot be used, or the setting has a variable of its own as well.
+        """
+        found: dict[str, Any] = {}
+        faults: list[InitErrorDetails] = []
+        for variable, name in FILES.items():
+            path = os.environ.get(variable)
+            if not path:
+                continue
+            itself = variable.removesuffix("_FILE")
+            try:
+                if os.environ.get(itself):
+                    raise PydanticCustomError("two_places", "is set, and {itself} as well", {"itself": itself})
+                found[name] = _secret_in(path)
+            except PydanticCustomError as fault:
+                faults.append(InitErrorDetails(type=fault, loc=(variable,), input=None))
+        if faults:
+            raise ValidationError.from_exception_data("Settings", faults, hide_input=True)
+        return found
+
+
 class Settings(BaseSettings):
     """The settings; each field is read from the variable GOALLINE_<FIELD>, or from the alias it names.
 
-    A variable that is set to nothing counts as not set.
+    A variable that is set to nothing counts as not set. Those in `FILES` are read from a file as well.
     """
 
     model_config = SettingsConfigDict(
@@ -91,6 +154,18 @@ class Settings(BaseSettings):
         populate_by_name=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from: what the caller gives, the environment, and the files that it names."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
 
     database_url: Annotated[str, _like(_DATABASE, "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME")] = (
         # It may hold a password.
@@ -106,7 +181,11 @@ class Settings(BaseSettings):
         None, alias="OPENAI_API_KEY", description="Key for the LLM endpoint."
     )
     openai_base_url: Annotated[str, _like(r"https?://.+", "https://HOST/v1")] | None = Field(
-        None, alias="OPENAI_BASE_URL", description="Address of any OpenAI-compatible endpoint."
+        # It may hold a password.
+        None,
+        alias="OPENAI_BASE_URL",
+        description="Address of any OpenAI-compatible endpoint.",
+        repr=False,
     )
     output_mode: OutputMode = Field(
         OutputMode.JSON_SCHEMA, description="How the reply is constrained: json_schema, tools or md_json."
@@ -164,6 +243,9 @@ class Settings(BaseSettings):
         None, description="Port at which `goalline worker` serves its metrics; none serves none."
     )
     metrics_host: str = Field("127.0.0.1", description="Address at which `goalline worker` serves its metrics.")
+    wrong_sign_ins_per_minute: PositiveInt = Field(
+        10, description="Most wrong keys at sign-in from one address in a minute; then keys from there go unread."
+    )
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="Log lines for people (console) or machines (json).")
     log_level: Annotated[LogLevel, BeforeValidator(str.upper)] = Field(
         LogLevel.INFO, description="Least severe level that is logged."
@@ -179,6 +261,7 @@ class Settings(BaseSettings):
 def misspelt(variables: Iterable[str]) -> dict[str, str | None]:
     """Return each variable GOALLINE_... that no setting is read from, with the one that was probably meant."""
     known = {name.upper(): f"GOALLINE_{name.upper()}" for name in Settings.model_fields}
+    known |= {name.removeprefix("GOALLINE_"): name for name in FILES}
     # Those of the test suite are its own.
     ours = (name for name in variables if name.startswith("GOALLINE_") and not name.startswith("GOALLINE_TEST_"))
     # Compared without the beginning that all of them share.

@@ -1,5 +1,6 @@
 """What the tests of the API are given: a world, made anew for each test, and a client that may do everything in it."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from goalline.settings import Settings
 from goalline.store import projects, schema
 from goalline.store.database import Database
 from goalline.worker import utc_now
+from tests.api.route_table import Things, furnish
 from tests.api.world import NewWorld, ScriptedJudge, World, delivery, goal, make_key
 
 
@@ -89,3 +91,49 @@ def lasting_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def untouched(lasting_world: World) -> World:
     """A world as `judged` is, shared by all tests of a module: for requests that must change nothing."""
     return _judge_one(lasting_world)
+
+
+def _on_file(file: Path) -> World:
+    """Return a world on a database file, which may hold one already."""
+    settings = Settings.model_validate({"database_url": f"sqlite:///{file}", "wrong_sign_ins_per_minute": 1_000_000})
+    database, judge = Database(settings.database_url), ScriptedJudge()
+    schema.migrate(database)
+    with database.transaction() as session:
+        project = projects.first(session, "UTC", "USD", utc_now())
+    parts = Services(settings, database, judge, StubBroker(middleware=[]))
+    return World(parts, project, {scope: make_key(database, project, scope) for scope in Scope}, judge)
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Things]:
+    """A database file in which one project has something of everything, and what that is called."""
+    file = tmp_path_factory.mktemp("furnished") / "goalline.db"
+    world = _on_file(file)
+    things = furnish(world)
+    world.database.close()
+    return file, things
+
+
+@pytest.fixture(scope="session")
+def things(furnished: tuple[Path, Things]) -> Things:
+    """What the things of the furnished project are called."""
+    return furnished[1]
+
+
+@pytest.fixture(scope="module")
+def shared(furnished: tuple[Path, Things], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A copy of the furnished database, for requests that must change nothing."""
+    copy = tmp_path_factory.mktemp("shared") / "goalline.db"
+    shutil.copy(furnished[0], copy)
+    world = _on_file(copy)
+    yield world
+    world.database.close()
+
+
+@pytest.fixture
+def own(furnished: tuple[Path, Things], tmp_path: Path) -> Iterator[World]:
+    """A copy of the furnished database, for one test."""
+    shutil.copy(furnished[0], tmp_path / "goalline.db")
+    world = _on_file(tmp_path / "goalline.db")
+    yield world
+    world.database.close()

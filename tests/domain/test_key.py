@@ -1,5 +1,7 @@
 """API keys: their look, their stored digest, their scopes."""
 
+import hmac
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,18 @@ def test_a_key_matches_its_own_digest_and_no_other() -> None:
     assert not matches(KEY, digest(KEY + "s"))
     assert not matches(KEY[:-1] + "t", digest(KEY))
     assert SECRET not in digest(KEY)
+
+
+def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[str, str]] = []
+
+    def never_alike(one: str, other: str) -> bool:
+        compared.append((one, other))
+        return False
+
+    monkeypatch.setattr(hmac, "compare_digest", never_alike)
+    assert not matches(KEY, digest(KEY))
+    assert compared == [(digest(KEY), digest(KEY))]
 
 
 @pytest.mark.parametrize(

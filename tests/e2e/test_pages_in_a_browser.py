@@ -1,19 +1,15 @@
 """The pages in a real browser, served by a real server: what a person sees, and what nobody gets to run."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-import uvicorn
 from dramatiq.brokers.stub import StubBroker
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from goalline import pipeline
-from goalline.api.app import create_app
 from goalline.bootstrap import Services
 from goalline.domain.event import Event
 from goalline.domain.goal import GoalDraft, Kind
@@ -24,8 +20,9 @@ from goalline.settings import Settings
 from goalline.store import projects, schema
 from goalline.store.database import Database
 from goalline.store.goals import goals
-from goalline.worker import Bell, utc_now
+from goalline.worker import utc_now
 from tests.api.world import ScriptedJudge, make_key
+from tests.e2e.site import served
 
 SCRIPT = "<script>document.title = 'taken over'</script><img src=x onerror=\"document.title='taken over'\">"
 LONG = "conversation-" + "with-a-very-long-name-" * 8
@@ -34,22 +31,6 @@ STEPS = [
     {"key": "end", "name": "Done", "completion": True, "cost_savings": "1500.00", "time_saved": "00:03:00"},
 ]
 Site = tuple[str, str]
-
-
-@contextmanager
-def served(parts: Services) -> Iterator[str]:
-    """Serve an application on a free port of this machine."""
-    config = uvicorn.Config(create_app(parts, Bell(parts)), port=0, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    started = threading.Event()
-    while not server.started and thread.is_alive():
-        started.wait(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +75,6 @@ def track_all(database: Database, project_id: UUID, call: str, now: datetime) ->
         for place, event in enumerate(sent)
     }
     assert pipeline.track(database, project_id, events, now, len(events)).accepted == len(events)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    """A browser without a window."""
-    with sync_playwright() as playwright:
-        # Without its sandbox, which needs rights that a build machine does not give; the pages are our own.
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 Open = Callable[..., Page]

@@ -29,25 +29,29 @@ success rates from `GET /v1/reports/success-rate`."""
 
 
 @dataclass(frozen=True, slots=True)
-class _KeptByNobody:
+class _Guarded:
+    """Answers are what their content type says and nothing else; those with data are kept by nobody in between."""
+
     app: ASGIApp
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         def sent(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Cache-Control"] = "no-store"
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                if scope["path"].startswith("/v1/"):
+                    headers["Cache-Control"] = "no-store"
             return send(message)
 
-        answers_with_data = scope["type"] == "http" and scope["path"].startswith("/v1/")
-        return self.app(scope, receive, sent if answers_with_data else send)
+        return self.app(scope, receive, sent if scope["type"] == "http" else send)
 
 
 class _Application(FastAPI):
-    """An application whose OpenAPI document tells what a problem looks like, and whose answers nobody keeps."""
+    """An application whose OpenAPI document tells what a problem looks like, and whose answers are guarded."""
 
     def build_middleware_stack(self) -> ASGIApp:
         # Around everything: Starlette answers defects of ours from outside of what `add_middleware` adds.
-        return _KeptByNobody(super().build_middleware_stack())
+        return _Guarded(super().build_middleware_stack())
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
@@ -61,6 +65,8 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
         title="Goalline",
         version=__version__,
         description=_DESCRIPTION,
+        # The pages have one of their own.
+        docs_url=None,
         redoc_url=None,
         # Its log records would carry the texts of exceptions.
         telemetry={"logs": False},

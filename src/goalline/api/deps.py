@@ -61,7 +61,8 @@ def _needing(scope: Scope) -> Callable[..., Caller]:
         if found is None:
             raise HTTPException(401, "this API key is not valid, or no longer; ask an admin for another", challenge)
         if not found.key.scope.allows(scope):
-            raise HTTPException(403, f"this needs a key of scope {scope}; this one's is {found.key.scope}")
+            challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+            raise HTTPException(403, f"this needs a key of scope {scope}; this one's is {found.key.scope}", challenge)
         return found
 
     return check

@@ -68,7 +68,8 @@ _EXPLANATIONS = {
     Reason.BAD_REQUEST: "The provider refused the request (400). Check GOALLINE_MODEL and GOALLINE_OUTPUT_MODE.",
     Reason.UNAUTHORIZED: "The provider refused the key (401). Check OPENAI_API_KEY, then judge again.",
     Reason.FORBIDDEN: "The provider does not allow this key to use the model (403). Check the key's rights.",
-    Reason.NOT_FOUND: "The provider knows no such model or address (404). Check GOALLINE_MODEL and OPENAI_BASE_URL.",
+    Reason.NOT_FOUND: "The provider knows no such model or address (404), or sends elsewhere (3xx): no transcript"
+    " follows a redirect to another host. Check GOALLINE_MODEL and OPENAI_BASE_URL.",
     Reason.UNAVAILABLE: "The provider was overloaded, slow or out of reach. A waiting evaluation is tried again by"
     " itself; a failed one has waited as long as GOALLINE_GIVE_UP_AFTER_SECONDS allows.",
     Reason.POISON: "Whatever judged this conversation was killed each time before it had finished, so it is not tried"

@@ -80,6 +80,8 @@ def of_status(status: int | None, words: str, retry_after: float | None = None) 
         return Failure(Reason.UNAVAILABLE, retry_after=retry_after)
     if status is None or status in _WAIT or status >= 500:
         return Failure(Reason.UNAVAILABLE, waitable=True, limited=status in _LIMITED, retry_after=retry_after)
+    if status < 400:  # a redirect that was not followed: whoever set the address has to set the right one
+        return Failure(Reason.NOT_FOUND)
     return Failure(_REASONS.get(status, Reason.BAD_REQUEST))
 
 

@@ -52,7 +52,7 @@ class LlmJudge:
 
     model: str
     api_key: str | None = field(default=None, repr=False)
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     output_mode: OutputMode = OutputMode.JSON_SCHEMA
     max_output_tokens: int | None = None
     timeout: float = 120

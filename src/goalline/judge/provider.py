@@ -26,6 +26,7 @@ _OPENAI = "https://api.openai.com/v1"
 _CONNECT_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 30
 _LONGEST_BODY = 32 * 1024 * 1024
+_MOST_REDIRECTS = 5
 _FIRST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 8.0
 _WORDS_READ = 2_000
@@ -60,9 +61,7 @@ class Provider:
             base_url=base_url or _OPENAI,
             max_retries=0,
             timeout=timeouts,
-            http_client=_Client(
-                timeout=timeouts, limits=limits, transport=direct, follow_redirects=True, longest=timeout
-            ),
+            http_client=_Client(timeout=timeouts, limits=limits, transport=direct, longest=timeout),
         )
         self._prices = prices
         self._clock = clock
@@ -151,19 +150,21 @@ def _is_here(url: str) -> bool:
 
 
 def _delay(state: RetryCallState) -> float:
+    # Chance spreads the waits here and guards nothing, so any will do.
     failed = state.outcome and state.outcome.exception()
     if isinstance(failed, Failure) and failed.retry_after:
         # A little more than asked, so that many threads told the same do not come back at the same moment.
-        later = failed.retry_after * random.uniform(1, 1.1)  # noqa: S311
+        later = failed.retry_after * random.uniform(1, 1.1)  # noqa: S311  # nosec B311
         return min(later, max(failed.retry_after, current().patience))
     backoff = math.ldexp(_FIRST_BACKOFF, min(state.attempt_number - 1, 10))
-    return min(backoff, _LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311
+    return min(backoff, _LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311  # nosec B311
 
 
 class _Client(httpx2.Client):
-    """An HTTP client whose time-out covers the whole answer.
+    """An HTTP client whose time-out covers the whole answer, and whose requests stay where they were sent.
 
-    The library's own covers each piece of it, and some gateways send a blank now and then while they wait.
+    The library's own time-out covers each piece of an answer, and some gateways send a blank now and then while they
+    wait. Its own redirects go anywhere, and a request carries a transcript.
     """
 
     def __init__(self, *, longest: float, **options: Any) -> None:
@@ -172,7 +173,15 @@ class _Client(httpx2.Client):
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         deadline = time.monotonic() + self._longest
+        options["follow_redirects"] = False
         response = super().send(request, stream=True, **options)
+        for _ in range(_MOST_REDIRECTS):
+            onward = response.next_request
+            if onward is None or not _stays(request.url, onward.url):
+                break
+            response.close()
+            response = super().send(onward, stream=True, **options)
+        # What leads elsewhere is returned as it is: to the SDK, and to us, an answer of status 3xx is an error.
         if not stream:
             response.stream = _Bounded(response.stream, deadline)
             try:
@@ -180,6 +189,14 @@ class _Client(httpx2.Client):
             finally:
                 response.close()
         return response
+
+
+def _stays(first: httpx2.URL, onward: httpx2.URL) -> bool:
+    """Tell whether a redirect leads to the same scheme, host and port, or from http to https on the usual ports."""
+    if onward.origin == first.origin:
+        return True
+    upgraded = (first.scheme, onward.scheme) == ("http", "https") and (first.port, onward.port) == (None, None)
+    return upgraded and onward.host == first.host
 
 
 class _Bounded(httpx2.SyncByteStream):

@@ -158,6 +158,8 @@ def has_keys(session: Session) -> bool:
 
 def holder(session: Session, key: str, now: datetime) -> tuple[ApiKey, Project] | None:
     """Return the stored key that `key` is, with its project; None where it is unknown, wrong, revoked or expired."""
+    # How long this look-up takes tells at most whether a prefix exists, which is no secret and opens nothing. What is
+    # secret is compared outside of the database, by its digest and in constant time.
     prefix = keys.prefix_of(key)
     found = session.exec(_HOLDER, params={"prefix": prefix}).first() if prefix else None
     if found is None:

@@ -1,4 +1,7 @@
-"""The pages, rendered on the server: the dashboard, a conversation, sign-in. No script runs on any of them."""
+"""The pages, rendered on the server: the dashboard, a conversation, sign-in. No script runs on any of them.
+
+The API's reference at /docs is the exception.
+"""
 
 import json
 from collections.abc import Callable
@@ -9,7 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from goalline.api.pages import conversation, dashboard, sign_in
-from goalline.api.pages.frame import is_page, render, static_files
+from goalline.api.pages.attempts import Attempts
+from goalline.api.pages.frame import is_page, reference, render, static_files
 from goalline.api.problems import TooLarge
 from goalline.domain.refusal import Refusal
 from goalline.store.database import DatabaseUnavailable
@@ -28,7 +32,9 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _also_as_page(app.exception_handlers[kind]))
     for part in (dashboard, conversation, sign_in):
         app.include_router(part.router)
+    app.add_api_route("/docs", reference, include_in_schema=False)
     app.mount("/static", static_files)
+    app.state.attempts = Attempts(app.state.services.settings.wrong_sign_ins_per_minute)
 
 
 def _also_as_page(answer: Any) -> Answer:

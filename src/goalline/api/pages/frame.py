@@ -1,11 +1,14 @@
-"""The frame that every page stands in: templates, the headers that guard a page, and static files."""
+"""The frame that every page stands in: templates, the headers that guard a page, static files, the API's reference."""
 
 import hashlib
+import re
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,12 +22,12 @@ _STATIC = _HERE / "static"
 _GUARDS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
     # Not `no-referrer`: with that, browsers send `Origin: null` with our own forms, which sign-in could not tell
     # from another site's. Other sites learn nothing either way.
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_SWAGGER = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5/"
 _A_YEAR = "public, max-age=31536000, immutable"
 
 
@@ -34,7 +37,6 @@ class _StaticFiles(StaticFiles):
     def file_response(self, *arguments: Any, **options: Any) -> Response:
         response = super().file_response(*arguments, **options)
         response.headers["Cache-Control"] = _A_YEAR
-        response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
 
@@ -83,6 +85,26 @@ def render(
     """Return a page; `values` must hold every name that its template uses."""
     text = _TEMPLATES.get_template(template).render(**values)
     return HTMLResponse(text, status, {**_GUARDS, **(headers or {})})
+
+
+def reference(request: Request) -> HTMLResponse:
+    """Return the API's reference: the only page with scripts, two that are named, which may speak to us alone."""
+    page = get_swagger_ui_html(
+        openapi_url=request.app.openapi_url,
+        title=f"{request.app.title} API",
+        swagger_js_url=f"{_SWAGGER}swagger-ui-bundle.js",
+        swagger_css_url=f"{_SWAGGER}swagger-ui.css",
+        swagger_favicon_url=_static("favicon.svg"),
+    )
+    (script,) = re.findall(rb"<script>(.*?)</script>", bytes(page.body), flags=re.DOTALL)
+    digest = b64encode(hashlib.sha256(script).digest()).decode()
+    # People type their keys into this page: whoever changes the other script must not be able to send them away.
+    policy = (
+        f"default-src 'none'; script-src {_SWAGGER} 'sha256-{digest}'; style-src {_SWAGGER} 'unsafe-inline'; "
+        "img-src 'self' data:; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    page.headers.update({**_GUARDS, "Content-Security-Policy": policy})
+    return page
 
 
 def modelless(parts: Services) -> bool:

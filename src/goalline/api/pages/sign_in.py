@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 
 from goalline.api.deps import Caller, Parts, caller
+from goalline.api.pages.attempts import Attempts
 from goalline.api.pages.frame import redirect, render
 from goalline.bootstrap import Services
 from goalline.domain.key import Scope
@@ -53,7 +54,8 @@ def _visitor(request: Request, parts: Parts) -> Visitor:
         if found is None:
             raise HTTPException(401, "this API key is not valid, or no longer", {"WWW-Authenticate": "Bearer"})
         if not found.key.scope.allows(Scope.READ):
-            raise HTTPException(403, f"pages need a key of scope read or admin; this one's is {found.key.scope}")
+            detail = f"pages need a key of scope read or admin; this one's is {found.key.scope}"
+            raise HTTPException(403, detail, {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="read"'})
         return Visitor(found.project)
     signed_in = _signed_in(request, parts)
     if signed_in:
@@ -88,8 +90,13 @@ def sign_in(
 ) -> Response:
     """Exchange an API key for a cookie that may read the pages, and ends with the key it was made from."""
     _refuse_other_sites(request)
+    attempts, address = _attempts(request), request.client.host if request.client else ""
+    if seconds := attempts.wait(address):
+        detail = f"too many wrong keys came from this address; try again in {seconds} seconds"
+        raise HTTPException(429, detail, {"Retry-After": str(seconds)})
     found = caller(parts, key.strip())
     if found is None:
+        attempts.wrong(address)
         return _form(next, 401, "This API key is not valid, or no longer. Ask an admin for another.")
     if found.key.made_by:
         return _form(next, 403, "This is a browser's sign-in and not an API key. Sign in with the API key itself.")
@@ -122,6 +129,11 @@ def sign_out(request: Request, parts: Parts) -> Response:
     response = redirect("/" if parts.settings.dashboard_open else "/sign-in")
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return response
+
+
+def _attempts(request: Request) -> Attempts:
+    attempts: Attempts = request.app.state.attempts
+    return attempts
 
 
 def _mint(parts: Services, key: str, owner: ApiKey) -> tuple[str | None, timedelta]:
