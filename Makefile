@@ -7,7 +7,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check audit format pins clean
+.PHONY: help demo test drill check audit format pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,10 @@ demo: ## judge the sample conversations and show the dashboard (ARGS=--once ends
 test: ## run every test (ARGS= is passed to pytest: make test ARGS=tests/test_story.py)
 	@sh .ci/venv dev
 	@.venv/bin/python -m pytest $(ARGS)
+
+drill: ## break everything while work comes in and see that nothing is lost (ARGS="--seed 7", ARGS=--embedded)
+	@sh .ci/venv dev
+	@.venv/bin/python -m bench.drill $(ARGS)
 
 check: ## check format, lint, types, the import rule and for insecure code
 	@sh .ci/venv dev

