@@ -8,7 +8,7 @@ import httpx2
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from goalline.domain.evaluation import Status
+from goalline.domain.evaluation import Reason, Status
 from goalline.domain.goal import GoalDraft
 from goalline.domain.key import Scope
 from goalline.domain.package import packed, written
@@ -30,7 +30,7 @@ PUBLIC = {
 """What anybody may ask for. Whoever adds to it says in SECURITY.md why that is safe."""
 
 GOAL, RETIRED = "Heron booked", "Kite retired"
-CALL, OPEN, CONTACT, AGENT = "call-heron", "open-heron", "mia-heron", "desk-heron"
+CALL, OPEN, FAILED, CONTACT, AGENT = "call-heron", "open-heron", "failed-heron", "mia-heron", "desk-heron"
 SAID, TASK, GREETING, SEAT = "I would like the heron seat.", "Heron receipt sent", "Heron greeting", "heron window"
 
 
@@ -129,6 +129,13 @@ FILLINGS: dict[str, list[Filling]] = {
     "GET /v1/conversations/{reference:path}": [Filling(_READ, reveals=SAID)],
     "POST /v1/conversations/{reference:path}/evaluations": [Filling(_ADMIN)],
     "DELETE /v1/conversations/{reference:path}": [Filling(_ADMIN)],
+    "GET /v1/evaluations": [
+        Filling(_READ, stranger=200, reveals=CALL),
+        Filling(_READ, {"state": "failed", "agent": AGENT}, stranger=200, reveals=FAILED),
+    ],
+    "POST /v1/evaluations/retry": [
+        Filling(_ADMIN, body={"state": "failed", "agent": AGENT}, stranger=202, reveals='"queued":1')
+    ],
     "GET /v1/contacts/{contact_id:path}/export": [Filling(_ADMIN, reveals=SAID)],
     "POST /v1/contacts/{contact_id:path}/deactivate": [Filling(_ADMIN, body={"existing": "delete"}, stranger=200)],
     "POST /v1/contacts/{contact_id:path}/activate": [Filling(_ADMIN)],
@@ -227,6 +234,10 @@ def furnish(world: World) -> Things:
     ]
     assert admin.post("/v1/events", json={"events": events}).json()["accepted"] == len(events)
     assert world.evaluate() == [Status.SUCCEEDED]
+    world.judge.fails = Reason.REFUSED
+    assert admin.post("/v1/conversations", json=delivery(FAILED, agent_id=AGENT)).status_code == 202
+    assert world.evaluate() == [Status.FAILED]
+    world.judge.fails = None
     row = admin.get(f"/v1/conversations/{CALL}").json()["id"]
     later = delivery("later-heron", agent_id=AGENT, ended_at=utc_now().isoformat())
     admin.post("/v1/conversations", json=later)

@@ -32,7 +32,7 @@ def html_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, htt
         "reference": nobody.get("/docs"),
     }
     for _ in range(world.parts.settings.wrong_sign_ins_per_minute):
-        nobody.get("/v1/goals", headers={"Authorization": "Bearer gl_wrong"})
+        nobody.post("/sign-in", data={"key": "gl_wrong"})
     answers["429"] = nobody.post("/sign-in", data={"key": "gl_wrong"})
 
     def broken(*_: object, **__: object) -> None:

@@ -103,3 +103,10 @@ def test_after_the_bell_lost_its_memory_everything_due_rings_at_once(world: Worl
         claims.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, EFFORT)
         recovery.forget_bells(session, NOW + SECOND)
     assert recover(world, SECOND) == [fresh.id]
+
+
+def test_a_sweep_reads_what_is_open_from_its_index(world: World) -> None:
+    for number in range(30):
+        world.conversation(f"call-{number}")
+    assert "ix_evaluation_open" in world.plan(lambda session: recovery.recover(session, NOW, 100))
+    assert "SCAN evaluation" not in world.plan(lambda session: recovery.forget_bells(session, NOW)).splitlines()

@@ -17,12 +17,12 @@ from dramatiq import Broker, Worker
 from dramatiq.brokers.stub import StubBroker
 from pydantic import SecretStr
 
-from goalline import bootstrap, worker
+from goalline import bootstrap, pipeline, worker
 from goalline.bootstrap import Services
 from goalline.domain.evaluation import RING_AGAIN_AFTER, Status
 from goalline.settings import Settings
 from goalline.store.conversations import retention
-from goalline.store.database import Database
+from goalline.store.database import Database, DatabaseUnavailable
 from goalline.store.tables import Project
 from goalline.worker import Bell, embedded_worker, utc_now
 from goalline.worker.ringer import Ringer
@@ -128,7 +128,10 @@ def test_a_queue_out_of_reach_fails_nobody(parts: Services, project: Project) ->
     assert evaluation(parts, evaluation_id).status is Status.QUEUED
 
 
-def test_an_evaluation_that_the_database_cannot_give_fails_nobody_either(tmp_path: Path) -> None:
+def test_an_evaluation_that_the_database_cannot_give_fails_nobody_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goalline.worker.bell._CLAIM_AGAIN_SECONDS", (0.0, 0.0))
     without_tables = Database(f"sqlite:///{tmp_path}/empty.db")
     Bell(Services(Settings(), without_tables, QuotingJudge(), StubBroker(middleware=[]))).answer(str(uuid4()))
     without_tables.close()
@@ -257,3 +260,20 @@ def test_without_the_setting_no_tick_deletes_anything(parts: Services, project: 
         tick(bell)
         with parts.database.reading() as session:
             assert retention.count(session, utc_now()) == 1
+
+
+def test_a_bell_that_rings_while_the_database_is_away_is_not_spent(
+    parts: Services, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluation_id, away = received(parts, project), [DatabaseUnavailable("away")] * 2
+    claim = pipeline.claim
+
+    def claim_later(*given: Any, **more: Any) -> Any:
+        if away:
+            raise away.pop()
+        return claim(*given, **more)
+
+    monkeypatch.setattr(pipeline, "claim", claim_later)
+    monkeypatch.setattr("goalline.worker.bell._CLAIM_AGAIN_SECONDS", (0.0, 0.0, 0.0))
+    Bell(parts).answer(str(evaluation_id))
+    assert evaluation(parts, evaluation_id).status is Status.SUCCEEDED

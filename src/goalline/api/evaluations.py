@@ -102,7 +102,7 @@ def listed(query: Annotated[EvaluationQuery, QueryParameter()], parts: Parts, ca
     return Page(items=[ListedEvaluation.listed(row) for row in rows], next_cursor=cursor)
 
 
-@router.post("/retry", status_code=202, responses=documented(400, 413))
+@router.post("/retry", status_code=202, responses=documented(400, 413, 415))
 def retry(body: Retry, parts: Parts, caller: Admin, bell: Ringer) -> Retried:
     """Judge again the conversations whose newest evaluation has failed, the one that ended last first.
 

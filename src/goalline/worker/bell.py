@@ -11,6 +11,8 @@ from structlog.contextvars import bound_contextvars
 
 from goalline import pipeline
 from goalline.bootstrap import Services
+from goalline.store.conversations.work import Work
+from goalline.store.database import DatabaseUnavailable
 from goalline.telemetry import log, place_of
 from goalline.worker.clock import utc_now
 from goalline.worker.leases import Leases, Turns
@@ -19,6 +21,8 @@ from goalline.worker.ticker import Ticker
 
 _log = log(__name__)
 _FLUSH_SECONDS = 2.0
+_CLAIM_AGAIN_SECONDS = (0.5, 1.0, 2.0, *[5.0] * 12)
+"""Pauses between the attempts to claim where the database is away: a minute of them, then the sweep takes over."""
 
 
 class Bell:
@@ -32,6 +36,7 @@ class Bell:
         self._leases = Leases()
         self._turns = Turns(parts.database, self._leases)
         self._suspects = threading.Lock()
+        self._ending = threading.Event()
         # A queue in this process never keeps anybody waiting; one that is reached over a network may.
         self._ringer = None if parts.embedded else Ringer(self._send)
         self.ticker = Ticker(parts, self.ring, self._leases)
@@ -74,6 +79,7 @@ class Bell:
 
     def drain(self) -> None:
         """Begin nothing more; what is under way goes on."""
+        self._ending.set()
         self._parts.gate.close()
 
     def hand_back(self) -> None:
@@ -95,14 +101,7 @@ class Bell:
             if alone:
                 until_the_end.callback(self._suspects.release)
             try:
-                work = pipeline.claim(
-                    self._database,
-                    rung,
-                    utc_now(),
-                    timedelta(seconds=settings.lease_seconds),
-                    turns=self._turns.next(),
-                    suspects=alone,
-                )
+                work = self._claim(rung, alone)
                 if work is None:
                     # Bells ring more than once: whoever comes second finds nothing to do.
                     return False
@@ -125,6 +124,19 @@ class Bell:
                 _log.error("evaluation_interrupted", error=place_of(error))
                 return False
             return work.claim.suspect
+
+    def _claim(self, rung: UUID, suspects: bool) -> Work | None:
+        lease = timedelta(seconds=self._parts.settings.lease_seconds)
+        for pause in _CLAIM_AGAIN_SECONDS:
+            try:
+                turns = self._turns.next()
+                return pipeline.claim(self._database, rung, utc_now(), lease, turns=turns, suspects=suspects)
+            except DatabaseUnavailable as error:
+                # The bell has rung, and would ring again only when the sweep has found that nobody came.
+                _log.warning("claim_waits_for_database", cause=str(error))
+                if self._ending.wait(pause):
+                    break
+        return None
 
 
 class _WhileWorking(dramatiq.Middleware):

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, and_, bindparam, case, func, literal_column, null, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, bindparam, case, func, null, or_, select, update
 from sqlmodel import Session
 
 from goalline.domain.evaluation import MOST_INTERRUPTIONS, SUSPECT_AFTER, Effort, Reason, Status, Usage
 from goalline.store.database import run
-from goalline.store.tables import Evaluation, table
+from goalline.store.tables import Evaluation, is_queued, table
 
 _evaluation = table(Evaluation)
 _CLAIMING = (
@@ -44,14 +44,12 @@ _CLAIM = _CLAIMING.where(
     or_(_evaluation.c.attempts == 0, _evaluation.c.due_at <= bindparam("now")),
 )
 _oldest = _evaluation.alias("oldest")
-# Spelt out, as the index's own condition is: a plan made for any status could not use it.
-QUEUED: ColumnElement[Any] = literal_column(f"'{Status.QUEUED.value}'")
 _CLAIM_OLDEST = _CLAIMING.where(
     _evaluation.c.id
     == select(_oldest.c.id)
     .where(
         _oldest.c.project_id == bindparam("whose"),
-        _oldest.c.status == QUEUED,
+        is_queued(_oldest),
         _oldest.c.due_at <= bindparam("now"),
         _oldest.c.interruptions < bindparam("suspect_from"),
     )

@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, select, text
+from sqlalchemy import case, func, select
 from sqlmodel import Session
 
 from goalline.domain.evaluation import Reason, Status
-from goalline.store.tables import Evaluation, table
+from goalline.store.tables import Evaluation, is_open, table
 
 _evaluation = table(Evaluation).c
 
-# Word for word as in the partial index on these rows: neither database sees that parameters would say the same.
-_OPEN = text("status IN ('queued', 'running')")
 _DUE = case((_evaluation.status == Status.QUEUED, _evaluation.due_at))
 
 
@@ -48,7 +46,7 @@ def queue(session: Session, now: datetime, patience: timedelta = timedelta(minut
             func.count(case((_evaluation.status == Status.RUNNING, 1))),
             func.min(_DUE),
             func.count(case(((_evaluation.status == Status.RUNNING) & late, 1))),
-        ).where(_OPEN)
+        ).where(is_open(table(Evaluation)))
     ).one()
     oldest = max((now - first).total_seconds(), 0.0) if first else 0.0
     return Queue(due_now, later, running, oldest, expired)

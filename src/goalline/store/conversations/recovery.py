@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, update
 from sqlmodel import Session, select
 
 from goalline.domain.evaluation import MOST_INTERRUPTIONS, Reason, Status, ring_again_delay
-from goalline.store.tables import Evaluation, table
+from goalline.store.tables import Evaluation, is_open, is_queued, table
 
 _evaluation = table(Evaluation)
 
@@ -50,7 +50,7 @@ def forget_bells(session: Session, now: datetime) -> None:
     """Make every queued evaluation that is due ring in the next sweep, for a broker that lost its memory."""
     session.execute(
         update(_evaluation)
-        .where(_evaluation.c.status == Status.QUEUED, _evaluation.c.due_at <= now, _evaluation.c.ring_at > now)
+        .where(is_open(_evaluation), is_queued(_evaluation), _evaluation.c.due_at <= now, _evaluation.c.ring_at > now)
         .values(ring_at=now)
     )
 
@@ -62,10 +62,9 @@ def recover(session: Session, now: datetime, limit: int) -> Recovered:
     rings again only after `ring_again_delay`, so that several sweepers share the work; rows that another sweeper is
     looking at are left to it.
     """
-    open_rows = _evaluation.c.status.in_((Status.QUEUED, Status.RUNNING))
     found = session.execute(
         select(_evaluation.c.id, _evaluation.c.status, _evaluation.c.due_at, _evaluation.c.interruptions)
-        .where(open_rows, _evaluation.c.ring_at <= now)
+        .where(is_open(_evaluation), _evaluation.c.ring_at <= now)
         .order_by(_evaluation.c.ring_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -7,16 +7,13 @@ from uuid import UUID
 from sqlalchemy import bindparam, exists, select
 from sqlmodel import Session
 
-from goalline.store.conversations.claims import QUEUED
 from goalline.store.database import run
-from goalline.store.tables import Evaluation, table
+from goalline.store.tables import Evaluation, is_queued, table
 
 _evaluation = table(Evaluation)
 
 # From project to project through the index, not from evaluation to evaluation: a backlog has a great many of them.
-_next = (
-    select(_evaluation.c.project_id).where(_evaluation.c.status == QUEUED).order_by(_evaluation.c.project_id).limit(1)
-)
+_next = select(_evaluation.c.project_id).where(is_queued(_evaluation)).order_by(_evaluation.c.project_id).limit(1)
 _queued = select(_next.scalar_subquery().label("project_id")).cte("queued", recursive=True)
 _queued = _queued.union_all(
     select(_next.where(_evaluation.c.project_id > _queued.c.project_id).correlate(_queued).scalar_subquery()).where(
@@ -25,7 +22,7 @@ _queued = _queued.union_all(
 )
 _WAITING = select(_queued.c.project_id).where(
     exists().where(
-        _evaluation.c.status == QUEUED,
+        is_queued(_evaluation),
         _evaluation.c.project_id == _queued.c.project_id,
         _evaluation.c.due_at <= bindparam("now"),
     )

@@ -1,7 +1,7 @@
 """The whole schema, one file for each group of tables."""
 
 from goalline.store.tables.columns import NAMING, NanoDollars, Row, StepList, table
-from goalline.store.tables.conversations import Conversation, Evaluation, Verdict
+from goalline.store.tables.conversations import Conversation, Evaluation, Verdict, is_open, is_queued
 from goalline.store.tables.goals import Goal, GoalPeriod, GoalRevision
 from goalline.store.tables.rollups import ConversationRollup, ErasedTrackRollup, TrackRollup, VerdictRollup
 from goalline.store.tables.tenants import ApiKey, Project
@@ -30,5 +30,7 @@ __all__ = [
     "TrackRollup",
     "Verdict",
     "VerdictRollup",
+    "is_open",
+    "is_queued",
     "table",
 ]

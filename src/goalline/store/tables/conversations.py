@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Index, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ColumnElement, FromClause, Index, Text, UniqueConstraint, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -75,6 +75,21 @@ class Conversation(Row, table=True):
     transcript_deleted_at: datetime | None = None
 
 
+# Databases use a partial index where they see its condition: spelt out as it is there, and not behind parameters.
+_OPEN, _QUEUED = "status IN ('queued', 'running')", "status = 'queued'"
+
+
+def is_open(evaluation: FromClause) -> ColumnElement[bool]:
+    """Return the condition that an evaluation has not ended, as the index of those has it."""
+    return evaluation.c.status.in_([literal_column(f"'{status}'") for status in (Status.QUEUED, Status.RUNNING)])
+
+
+def is_queued(evaluation: FromClause) -> ColumnElement[bool]:
+    """Return the condition that an evaluation waits, as the index of those has it."""
+    waits: ColumnElement[bool] = evaluation.c.status == literal_column(f"'{Status.QUEUED}'")
+    return waits
+
+
 class Evaluation(Row, table=True):
     """One run of the judge over one conversation: the job, its state and its cost.
 
@@ -90,16 +105,16 @@ class Evaluation(Row, table=True):
         Index(
             "ix_evaluation_open",
             "ring_at",
-            sqlite_where=text("status IN ('queued', 'running')"),
-            postgresql_where=text("status IN ('queued', 'running')"),
+            sqlite_where=text(_OPEN),
+            postgresql_where=text(_OPEN),
         ),
         # Whose turn it is: see turns.
         Index(
             "ix_evaluation_waiting",
             "project_id",
             "due_at",
-            sqlite_where=text("status = 'queued'"),
-            postgresql_where=text("status = 'queued'"),
+            sqlite_where=text(_QUEUED),
+            postgresql_where=text(_QUEUED),
         ),
         # Answers at once whether the stand-in has judged anything: where it has not, there is no row of its model.
         Index(
