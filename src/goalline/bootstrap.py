@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from dramatiq import Broker, Consumer
@@ -15,6 +16,7 @@ from goalline.judge.gate import Gate
 from goalline.judge.llm import LlmJudge
 from goalline.judge.stand_in import MODEL, StandIn
 from goalline.settings import Settings
+from goalline.store.conversations.queue import Queue, queue
 from goalline.store.database import Database
 from goalline.telemetry.bounded import within
 
@@ -71,6 +73,12 @@ def judge(settings: Settings, threads: int) -> LlmJudge:
 def has_model(settings: Settings) -> bool:
     """Tell whether the settings name an LLM that can be asked."""
     return bool(settings.openai_api_key or settings.openai_base_url)
+
+
+def open_work(parts: Services, now: datetime) -> Queue:
+    """Look at what the database has queued and what runs."""
+    with parts.database.reading() as session:
+        return queue(session, now)
 
 
 def queue_answers(parts: Services, seconds: float) -> bool:

@@ -175,7 +175,7 @@ def claim(
     lease: timedelta,
     *,
     turns: Sequence[UUID] = (),
-    suspects: bool = True,
+    suspects: bool = False,
 ) -> Work | None:
     """Take an evaluation, with all that the judge needs; None where somebody else has it or it has ended.
 
@@ -185,7 +185,8 @@ def claim(
         now: the time.
         lease: how long the claim lasts unless it is renewed.
         turns: the projects whose oldest evaluation is taken first, whichever the bell names.
-        suspects: whether one may be taken that was interrupted so often that it may be what kills workers.
+        suspects: whether to take only those that were interrupted so often that they may be what kills workers; these
+            are not taken without it.
     """
     with database.transaction() as session:
         return works.begin(session, evaluation_id, now, lease, turns=turns, suspects=suspects)
@@ -196,6 +197,9 @@ def evaluate(database: Database, judge: Judge, work: Work, clock: Clock, *, give
 
     Returns the state it is left in, or None where the claim was lost while the judge thought.
     """
+    if work.unreadable:
+        _log.error("conversation_unreadable", error=work.unreadable)
+        return _fail(database, work.claim, Reason.INTERNAL_ERROR, None, clock(), work.unreadable)
     if work.needless:
         return _skip(database, work, work.needless, clock())
     try:

@@ -215,7 +215,7 @@ class Settings(BaseSettings):
     max_characters: PositiveInt = Field(400_000, description="Most characters of a transcript.")
     max_body_bytes: PositiveInt = Field(4_194_304, description="Most bytes of a request body.")
     request_seconds: PositiveFloat = Field(
-        60, description="How long a request may take to arrive whole; slower connections are closed."
+        60, description="How long a request may take to arrive whole, and a piece of an answer to be taken."
     )
     max_events_per_conversation: PositiveInt = Field(2_000, description="Most step events of one conversation.")
     max_steps_per_goal: Annotated[int, Field(ge=2, le=20)] = Field(10, description="Most steps of a goal; up to 20.")
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
     sweep_seconds: PositiveFloat = Field(5, description="How often leases are renewed and lost work is looked for.")
 
     shutdown_seconds: PositiveInt = Field(
-        10, description="How long judgements under way are waited for at the end, before they are handed back."
+        10, description="How long judgements and connections are waited for at the end."
     )
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
         "UTC", description="Time zone (IANA) of the project that the first start makes."

@@ -22,7 +22,7 @@ BEYOND_SCHEMA = {
     r"conversations without a verdict are of no revision": "one parameter rules out another",
     r"open conversations have no end, evaluation or verdict yet": "one parameter rules out another",
     r"the first node of a tree with a starting step is that step": "one parameter repeats another",
-    r"from must not be later than to": "one parameter is compared with another",
+    r"(from|since) must not be later than (to|until)": "one parameter is compared with another",
     r"this is more than 1,100 intervals": "it depends on two parameters and on what is stored",
     r"must not be earlier than started_at": "one field is compared with another",
     r"turn \d+ is earlier than a turn before it": "one item is compared with another",

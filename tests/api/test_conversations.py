@@ -79,6 +79,7 @@ def test_an_evaluation_tells_its_state_and_its_cost(judged: World) -> None:
         "cost": None,
         "calls": 1,
         "attempts": 1,
+        "last_error": None,
         "next_attempt_at": None,
     }
 

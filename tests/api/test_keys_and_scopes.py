@@ -59,6 +59,14 @@ def test_a_key_in_the_address_or_in_a_cookie_is_no_key(world: World) -> None:
     problem(client.get("/v1/goals"), 401)
 
 
+def test_who_sends_no_key_is_told_so_whatever_the_body_is(world: World) -> None:
+    bodiless = world.browser().post("/v1/goals")
+    for content in (b"{}", b"no JSON", b"." * 5_000_000):
+        answer = world.browser().post("/v1/goals", content=content)
+        assert problem(answer, 401) == problem(bodiless, 401)
+        assert answer.headers["WWW-Authenticate"] == bodiless.headers["WWW-Authenticate"]
+
+
 @pytest.fixture
 def expiring(world: World) -> TestClient:
     """A client whose admin's key is good for one day."""

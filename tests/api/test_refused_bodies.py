@@ -212,6 +212,11 @@ def test_what_is_wrong_with_a_query_is_said_without_words_of_python(
     assert body["errors"] == [{"field": query.partition("=")[0], "detail": sentence}]
 
 
+def test_a_state_that_cannot_be_retried_is_answered_with_the_one_that_can(untouched: World) -> None:
+    body = problem(untouched.client().post("/v1/evaluations/retry", json={"state": "skipped"}), 422)
+    assert body["errors"] == [{"field": "state", "detail": "must be one of 'failed'"}]
+
+
 def test_a_body_full_of_faults_gets_a_short_answer(untouched: World) -> None:
     response = untouched.client().post("/v1/conversations", json=delivery(transcript=[{}] * 5_000))
     assert len(problem(response, 422)["errors"]) == 50

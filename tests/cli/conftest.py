@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from goalline.cli import console, demo
 from goalline.store import schema
@@ -24,7 +25,8 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
     for module in (console, demo):
         monkeypatch.setattr(module, "configure_logs", lambda *_args, **_more: None)
     before: Any = signal.getsignal(signal.SIGTERM)
-    yield Terminal(tmp_path)
+    with structlog.testing.capture_logs():
+        yield Terminal(tmp_path)
     signal.signal(signal.SIGTERM, before)
 
 

@@ -17,6 +17,7 @@ from goalline.judge.stand_in import MODEL, Fault, StandIn
 from goalline.store import examination
 from goalline.store.conversations import claims
 from goalline.store.conversations import queue as queues
+from goalline.store.database import DatabaseUnavailable
 from goalline.worker import utc_now
 from tests.cli.terminal import Terminal
 from tests.store.world import EFFORT, HOUR, MINUTE, World
@@ -47,7 +48,8 @@ def examined(terminal: Terminal, *options: str, status: int = 0, **environment: 
     result = terminal.run("doctor", "--json", *options, **environment)
     assert result.exit_code == status, result.output
     assert SECRET not in result.output
-    body = json.loads(result.stdout)
+    # The judge may log before; of a real command that goes to standard error.
+    body = json.loads(result.stdout.splitlines()[-1])
     assert body["ok"] is (status == 0)
     return {found["check"]: (found["state"], found["found"], found["advice"] or "") for found in body["findings"]}
 
@@ -144,6 +146,18 @@ def test_clocks_that_differ_are_told(
 ) -> None:
     monkeypatch.setattr(examination, "clock", lambda _database: utc_now() + timedelta(seconds=ahead))
     assert examined(terminal, "--offline", status=int(state == "wrong"))["clock"][0] == state
+
+
+@on_a_database
+def test_a_database_that_goes_away_before_its_clock_is_asked_is_a_finding(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_database: object) -> None:
+        raise DatabaseUnavailable("AdminShutdown")
+
+    monkeypatch.setattr(examination, "clock", lost)
+    found = examined(terminal, "--offline")["clock"]
+    assert found == ("warning", "could not be asked (AdminShutdown)", "see the database above")
 
 
 def test_a_server_is_asked_for_its_schema_its_clock_and_no_disk(terminal: Terminal, postgres_world: World) -> None:
@@ -266,6 +280,15 @@ def test_a_redis_that_forgets_when_full_is_told(terminal: Terminal, redis_url: s
 def test_where_nobody_asks_redis_for_work_it_says_so(terminal: Terminal, redis_url: str) -> None:
     found = examined(terminal, "--offline", GOALLINE_REDIS_URL=redis_url)
     assert found["workers"] == ("warning", "nobody asks the queue for work", "start goalline worker")
+
+
+@pytest.mark.parametrize(("begun", "state"), [(HOUR, "warning"), (timedelta(), "ok")])
+def test_a_lease_is_a_sign_of_life_until_it_has_run_out(
+    terminal: Terminal, judged: World, redis_url: str, begun: timedelta, state: str
+) -> None:
+    at = utc_now() - begun
+    judged.claim(judged.newest(judged.conversation("running", at=at)).id, at)
+    assert examined(terminal, "--offline", GOALLINE_REDIS_URL=redis_url)["workers"][0] == state
 
 
 @on_a_database

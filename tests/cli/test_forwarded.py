@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from goalline.cli import server
 from tests.cli.terminal import Terminal
 
 
@@ -19,7 +20,7 @@ def test_serve_believes_only_a_proxy_on_this_machine_in_whose_name_it_speaks(
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
         seen.append(scope["client"][0])
 
-    def run(_app: Any, **options: Any) -> None:
+    def run(_app: Any, _seconds: int, _on_ending: object, **options: Any) -> None:
         config = uvicorn.Config(app, **options)
         config.load()
         scope = {"type": "http", "scheme": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", b"10.9.9.9")]}
@@ -27,6 +28,6 @@ def test_serve_believes_only_a_proxy_on_this_machine_in_whose_name_it_speaks(
             config.loaded_app(scope, None, None).send(None)
 
     monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
-    monkeypatch.setattr(uvicorn, "run", run)
+    monkeypatch.setattr(server, "run", run)
     terminal.prints("serve", "--port", "0")
     assert seen == ["10.9.9.9" if believed else peer]

@@ -4,9 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 from sqlmodel import select
 
 from goalline import pipeline
+from goalline.cli import retention as commands
 from goalline.store.conversations import retention
 from goalline.store.database import DatabaseUnavailable
 from goalline.store.tables import Conversation
@@ -79,7 +81,9 @@ def test_strange_numbers_of_days_are_refused(aged: Terminal, days: str) -> None:
     assert "GOALLINE_TRANSCRIPT_DAYS" in aged.refuses("retention", "run", GOALLINE_TRANSCRIPT_DAYS=days)
 
 
-def test_progress_is_shown_to_people_and_not_to_scripts(aged: Terminal) -> None:
+def test_progress_is_shown_on_a_terminal_only(aged: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert aged.run("retention", "run", "--days", "30").stderr == ""
+    monkeypatch.setattr(commands, "err", Console(stderr=True, force_terminal=True))
     shown = aged.run("retention", "run", "--days", "10")
     assert "deleted" in shown.stderr
     assert "%" not in shown.stdout
@@ -98,7 +102,23 @@ def test_a_database_that_goes_away_says_how_far_it_came(aged: Terminal, monkeypa
     assert "2 of 5 conversations have lost their words, run the command again" in complaint
 
 
+def test_a_database_that_goes_away_at_the_very_end_says_so_as_well(
+    aged: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter([5])
+
+    def count(*_: object) -> int:
+        for counted in counts:
+            return counted
+        raise DatabaseUnavailable("OperationalError")
+
+    monkeypatch.setattr(retention, "count", count)
+    complaint = aged.refuses("retention", "run", "--days", "10")
+    assert "4 of 5 conversations have lost their words" in complaint
+    assert "nothing was changed" not in complaint
+
+
 def test_failed_evaluations_whose_words_are_gone_do_not_keep_others_from_being_run_again(aged: Terminal) -> None:
     aged.rows("UPDATE evaluation SET status = 'failed', reason = 'unauthorized' WHERE status = 'succeeded'")
     aged.prints("retention", "run", "--days", "10")
-    assert aged.says("evaluations", "retry", "--json") == {"queued": 1}
+    assert aged.says("evaluations", "retry", "--json") == {"queued": 1, "passed_over": 0}

@@ -9,10 +9,9 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from goalline import worker
-from goalline.cli import serve
+from goalline.cli import serve, server
 from goalline.domain.key import Scope
 from goalline.judge.stand_in import MODEL
 from goalline.store import projects
@@ -27,7 +26,7 @@ Started = list[dict[str, Any]]
 def started(monkeypatch: pytest.MonkeyPatch, terminal: Terminal) -> Started:
     """How the web server was started, instead of starting it; no worker runs beside it either."""
     calls: Started = []
-    monkeypatch.setattr(uvicorn, "run", lambda _app, **options: calls.append(options))
+    monkeypatch.setattr(server, "run", lambda _app, _seconds, _on_ending, **options: calls.append(options))
     terminal.environment["GOALLINE_EMBEDDED_THREADS"] = "0"
     return calls
 
@@ -115,7 +114,9 @@ def test_a_worker_runs_as_many_processes_and_threads_as_asked(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], expected: tuple[int, int]
 ) -> None:
     ran: list[tuple[int, int]] = []
-    monkeypatch.setattr(worker, "run", lambda processes, threads, _metrics_at: ran.append((processes, threads)))
+    monkeypatch.setattr(
+        worker, "run", lambda processes, threads, _seconds, _metrics_at: ran.append((processes, threads))
+    )
     settings = {"GOALLINE_REDIS_URL": "redis://127.0.0.1:1/0", "OPENAI_API_KEY": "sk-sample"}
     terminal.prints("worker", *options, GOALLINE_WORKER_THREADS="9", **settings)
     assert ran == [expected]
@@ -134,7 +135,7 @@ def test_a_worker_serves_metrics_where_a_port_is_set(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], expected: tuple[str, int] | None
 ) -> None:
     ran: list[tuple[str, int] | None] = []
-    monkeypatch.setattr(worker, "run", lambda _processes, _threads, metrics_at: ran.append(metrics_at))
+    monkeypatch.setattr(worker, "run", lambda _processes, _threads, _seconds, metrics_at: ran.append(metrics_at))
     monkeypatch.setattr(serve, "_require_free", lambda *_: None)
     out_of_reach = {"GOALLINE_REDIS_URL": "redis://127.0.0.1:1/0", "OPENAI_API_KEY": "sk-sample"}
     shown = terminal.prints("worker", **settings, **out_of_reach)

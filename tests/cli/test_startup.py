@@ -5,10 +5,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 
 from goalline import __version__, worker
-from goalline.cli import startup
+from goalline.cli import server, startup
 from tests.cli.terminal import Terminal
 
 SECRET = "xyzzyplugh"
@@ -19,7 +18,7 @@ OUT_OF_REACH = f"redis://somebody:{SECRET}@127.0.0.1:1/3"
 
 @pytest.fixture(autouse=True)
 def _nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn, "run", lambda _app, **_options: None)
+    monkeypatch.setattr(server, "run", lambda *_, **_options: None)
     monkeypatch.setattr(worker, "run", lambda *_: None)
 
 

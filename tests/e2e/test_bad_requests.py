@@ -113,6 +113,14 @@ def test_a_body_in_chunks_is_refused_as_soon_as_it_is_over_the_limit(goalline: R
     assert _most_memory(goalline) - before < 64 * len(MIB)
 
 
+@pytest.mark.parametrize("length", [f"Content-Length: {LIMIT}", CHUNKED])
+def test_a_body_without_a_key_is_refused_unread(goalline: Running, length: str) -> None:
+    top = head(goalline, POST, JSON, length).replace(b"Authorization", b"X-Other")
+    answer = said(goalline, [top])
+    assert statuses(answer) == [401]
+    assert "send an API key" in problem_in(answer)["detail"]
+
+
 @pytest.mark.parametrize("name", ["a length", "chunks"])
 def test_a_body_that_ends_early_stores_nothing(goalline: Running, name: str) -> None:
     body = json.dumps(conversation(1)).encode()

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import make_url
 
 from goalline.judge.stand_in import MODEL, Fault, StandIn
+from tests.e2e.wire import connected, head, heard
 from tests.running import Running, conversation, environment, run, serving, wait_until, working
 
 GOAL = {"name": "Appointment booked", "description": "The agent booked an appointment.", "kind": "primary"}
@@ -170,3 +171,30 @@ def test_a_server_that_judges_itself_hands_back_as_well(stand_in: StandIn, tmp_p
         wait_until(lambda: states() == ["succeeded"] * 4, goalline.process, tmp_path / "serve.log")
         [run_] = goalline.get("/v1/conversations/sample-0")["evaluations"]
         assert (run_["attempts"], run_["last_error"]) == (2, None)
+
+
+def test_a_client_that_does_not_end_its_request_does_not_keep_a_server_from_ending(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
+    settings = environment(
+        GOALLINE_DATABASE_URL=f"sqlite:///{tmp_path}/goalline.db",
+        GOALLINE_EMBEDDED_THREADS=1,
+        GOALLINE_MODEL=MODEL,
+        GOALLINE_SHUTDOWN_SECONDS=6,
+        OPENAI_BASE_URL=stand_in.url,
+    )
+    stand_in.script([Fault(delay=4)])
+    with serving(settings, tmp_path) as goalline, connected(goalline) as connection:
+        connection.sendall(head(goalline, "POST /v1/events HTTP/1.1", "Content-Length: 1000") + b"{")
+        goalline.post("/v1/goals", GOAL)
+        for number in range(5):
+            goalline.post("/v1/conversations", conversation(number))
+        wait_until(lambda: stand_in.calls == 1, goalline.process, tmp_path / "serve.log")
+        goalline.client.close()
+        assert stop(goalline.process) == 0
+        assert heard(connection) == b""
+    # What was under way ended, in less time than the client was given, and nothing else was begun.
+    assert stand_in.calls == 1
+    log = (tmp_path / "serve.log").read_text()
+    assert log.count("evaluated") == 1
+    assert "Traceback" not in log

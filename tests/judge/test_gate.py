@@ -18,102 +18,139 @@ def pace(limit: float = 100, calling: int = 100) -> Pace:
     return Pace(100, limit, calling)
 
 
+def may(asked: Pace, now: float) -> int:
+    """Return how many more may ask at a time, by beginning their calls."""
+    begun = 0
+    while asked.has_room(now):
+        asked.begin(now)
+        begun += 1
+    return begun
+
+
 def test_a_limited_call_halves_how_many_may_ask_at_once() -> None:
     asked = pace()
     asked.limited(began=1, now=2)
-    assert asked.allowed == 50
+    assert asked.limit == 50
 
 
 def test_those_that_were_limited_together_halve_it_once() -> None:
     asked = pace()
     for number in range(100):
         asked.limited(began=1, now=2 + number)
-    assert asked.allowed == 50
+    assert asked.limit == 50
     asked.limited(began=3, now=200)
-    assert asked.allowed == 25
+    assert asked.limit == 25
 
 
 def test_it_is_halved_from_those_that_asked_and_not_from_those_that_might_have() -> None:
     asked = pace(calling=8)
     asked.limited(began=1, now=2)
-    assert asked.allowed == 4
+    assert asked.limit == 4
 
 
 def test_one_may_always_ask() -> None:
     asked = pace(limit=1, calling=1)
     asked.limited(began=1, now=2)
-    assert asked.allowed == 1
+    assert asked.limit == 1
 
 
 def test_a_round_of_answers_adds_one() -> None:
     asked = pace(limit=10, calling=10)
     for _ in range(11):
-        asked.answered()
-    assert asked.allowed == 11
+        asked.answered(began=1)
+    assert int(asked.limit) == 11
 
 
 def test_answers_to_fewer_than_may_ask_add_nothing() -> None:
     asked = pace(limit=10, calling=3)
     for _ in range(1_000):
-        asked.answered()
-    assert asked.allowed == 10
+        asked.answered(began=1)
+    assert asked.limit == 10
 
 
 def test_there_are_never_more_than_the_threads() -> None:
     asked = pace(limit=99, calling=100)
     for _ in range(1_000):
-        asked.answered()
-    assert asked.allowed == 100
+        asked.answered(began=1)
+    assert asked.limit == 100
 
 
-def fail(asked: Pace, times: int, began: float = 0, now: float = 0) -> None:
-    for _ in range(times):
-        asked.failed(began, now, Reason.UNAVAILABLE)
+def test_as_many_ask_at_once_as_may() -> None:
+    assert may(pace(limit=3.9, calling=0), now=0) == 3
+
+
+def fail(asked: Pace, times: int, began: float = 0, now: float = 0, reason: Reason = Reason.UNAVAILABLE) -> list[bool]:
+    return [asked.failed(began, now, reason) for _ in range(times)]
+
+
+def opened(at: float = 10) -> Pace:
+    """A pace whose circuit has opened, with many calls still under way."""
+    asked = pace(calling=50)
+    assert fail(asked, 8, began=at - 1, now=at) == [False] * 7 + [True]
+    return asked
 
 
 def test_failures_in_a_row_open_the_circuit() -> None:
     asked = pace()
     fail(asked, 7)
-    asked.answered()
+    asked.answered(began=0)
     fail(asked, 7)
     assert not asked.broken
     fail(asked, 1, now=10)
-    opened = asked.broken, asked.allowed, asked.not_before
-    assert opened == (Reason.UNAVAILABLE, 1, 11)
+    assert (asked.broken, asked.not_before) == (Reason.UNAVAILABLE, 11)
 
 
 def test_one_refused_key_opens_it() -> None:
     asked = pace()
-    asked.failed(0, 10, Reason.UNAUTHORIZED)
+    assert fail(asked, 1, now=10, reason=Reason.UNAUTHORIZED) == [True]
     assert (asked.broken, asked.not_before) == (Reason.UNAUTHORIZED, 11)
 
 
+def test_while_it_is_open_one_tries_in_each_pause_whatever_is_still_under_way() -> None:
+    asked = opened(at=10)
+    assert [may(asked, now) for now in (10, 10.9, 11, 11.5, 12, 12.5)] == [0, 0, 1, 0, 1, 0]
+
+
 def test_the_pause_doubles_with_each_try_that_fails_up_to_half_a_minute() -> None:
-    asked = pace()
-    fail(asked, 8)
-    pauses = []
+    asked, pauses = opened(), []
     for _ in range(7):
         now = asked.not_before
+        asked.begin(now)
         fail(asked, 1, began=now, now=now)
         pauses.append(asked.not_before - now)
     assert pauses == [2, 4, 8, 16, 30, 30, 30]
 
 
-def test_what_was_under_way_when_the_circuit_opened_does_not_prolong_the_pause() -> None:
-    asked = pace()
-    fail(asked, 8, now=10)
+def test_a_limited_try_prolongs_the_pause_as_well() -> None:
+    asked = opened(at=10)
+    asked.begin(11)
+    asked.limited(began=11, now=11)
+    assert (asked.broken, asked.not_before) == (Reason.UNAVAILABLE, 13)
+
+
+def test_what_was_under_way_when_the_circuit_opened_decides_nothing_any_more() -> None:
+    asked = opened(at=10)
     fail(asked, 50, began=5, now=20)
-    assert asked.not_before == 11
+    asked.answered(began=9)
+    assert (asked.broken, asked.not_before) == (Reason.UNAVAILABLE, 11)
+    asked.answered(began=11)
+    assert not fail(asked, 50, began=5, now=20).count(True)
+    assert not asked.broken
 
 
 def test_an_answer_closes_the_circuit_and_forgets_the_pauses() -> None:
-    asked = pace()
-    fail(asked, 8)
+    asked = opened()
     fail(asked, 3, began=100, now=100)
-    asked.answered()
-    assert (asked.broken, asked.allowed) == (None, 100)
-    fail(asked, 8, now=200)
+    asked.answered(began=110)
+    assert (asked.broken, may(asked, now=110)) == (None, 50)
+    fail(asked, 8, began=200, now=200)
     assert asked.not_before == 201
+
+
+def test_another_reason_to_stay_open_is_news() -> None:
+    asked = opened()
+    assert fail(asked, 2, began=100, now=100, reason=Reason.UNAUTHORIZED) == [True, False]
+    assert asked.broken is Reason.UNAUTHORIZED
 
 
 class Time:
@@ -175,12 +212,32 @@ def test_whoever_waits_for_a_place_gets_it_when_somebody_leaves() -> None:
 def test_while_the_circuit_is_open_nothing_is_begun_and_then_one_tries(time: Time) -> None:
     gate = Gate(10, time.clock)
     call(gate, Failure(Reason.UNAUTHORIZED))
-    assert call(gate) == 1
+    assert (call(gate), gate.resting) == (1, True)
     time.sleep(1)
+    assert not gate.resting
     began, _ = gate.enter(0)
-    assert call(gate) == 0
+    assert call(gate) == 1
     gate.leave(began, None)
     assert call(gate) is None
+
+
+def test_a_try_that_hangs_keeps_nobody_out(time: Time) -> None:
+    gate = Gate(10, time.clock)
+    call(gate, Failure(Reason.UNAUTHORIZED))
+    time.sleep(1)
+    gate.enter(0)
+    time.sleep(1)
+    assert call(gate) is None
+    assert not gate.broken
+
+
+def test_a_call_of_which_nothing_is_known_decides_nothing(time: Time) -> None:
+    gate = Gate(1, time.clock)
+    call(gate, Failure(Reason.UNAUTHORIZED))
+    time.sleep(1)
+    gate.enter(0)
+    gate.give_up()
+    assert gate.broken is Reason.UNAUTHORIZED
 
 
 def test_the_call_that_finds_the_key_refused_fails_and_the_others_come_back_later(time: Time) -> None:

@@ -10,7 +10,7 @@ from goalline.store.tables import Evaluation, table
 from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World, at_once
 
 
-def oldest(world: World, *, suspects: bool = True) -> Claim | None:
+def oldest(world: World, *, suspects: bool = False) -> Claim | None:
     with world.database.transaction() as session:
         return claims.claim_oldest(session, world.project.id, NOW + HOUR, NOW + HOUR + LEASE, suspects=suspects)
 
@@ -84,9 +84,24 @@ def test_a_suspect_is_taken_by_those_alone_who_take_suspects(world: World) -> No
     assert oldest(world, suspects=False) is None
     with world.database.transaction() as session:
         assert claims.claim(session, row.id, NOW + HOUR, NOW + HOUR + LEASE, suspects=False) is None
-    claim = oldest(world)
+    claim = oldest(world, suspects=True)
     assert claim
     assert claim.suspect
+
+
+def test_with_suspects_no_others_are_taken(world: World) -> None:
+    world.conversation()
+    assert oldest(world, suspects=True) is None
+
+
+def test_whoever_hands_an_evaluation_back_for_later_has_survived_it(world: World) -> None:
+    row = world.newest(world.conversation())
+    interrupt(world, row.id, SUSPECT_AFTER)
+    claim = oldest(world, suspects=True)
+    assert claim
+    with world.database.transaction() as session:
+        claims.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, EFFORT)
+    assert world.evaluation(row.id).interruptions == 0
 
 
 def test_one_interruption_makes_no_suspect(world: World) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Table, delete, event
 from sqlmodel import Session, select
 
 from goalline.domain.calendar import local_day
-from goalline.domain.evaluation import Effort, Status, Usage
+from goalline.domain.evaluation import SUSPECT_AFTER, Effort, Status, Usage
 from goalline.domain.goal import GoalDraft, Kind
 from goalline.domain.step import Step
 from goalline.domain.transcript import Delivery, digest
@@ -126,7 +126,8 @@ class World:
 
     def claim(self, evaluation_id: UUID, at: datetime = NOW) -> Claim:
         with self.database.transaction() as session:
-            claim = claims.claim(session, evaluation_id, at, at + LEASE)
+            suspects = session.get_one(Evaluation, evaluation_id).interruptions >= SUSPECT_AFTER
+            claim = claims.claim(session, evaluation_id, at, at + LEASE, suspects=suspects)
         assert claim is not None
         return claim
 

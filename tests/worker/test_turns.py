@@ -16,10 +16,13 @@ from goalline import pipeline
 from goalline.bootstrap import Services
 from goalline.domain.evaluation import SUSPECT_AFTER, Reason, Status
 from goalline.judge.failure import Failure
+from goalline.judge.gate import Gate
+from goalline.judge.hearing import Clock
 from goalline.store.conversations.claims import Claim
-from goalline.store.tables import Evaluation
+from goalline.store.tables import Conversation, Evaluation
 from goalline.worker import Bell, embedded_worker
 from goalline.worker.leases import Leases, Turns
+from tests.judge.test_gate import Time
 from tests.worker.workshop import NOW, QuotingJudge, evaluation, made_project, received, rung
 
 SMALL, LARGE = UUID(int=1), UUID(int=2)
@@ -119,9 +122,22 @@ def test_while_the_model_is_down_nothing_is_claimed_and_nothing_rung(parts: Serv
     began, _ = parts.gate.enter(0)
     parts.gate.leave(began, Failure(Reason.UNAUTHORIZED))
     bell = Bell(parts)
-    bell.ticker.tick(forgotten=True)
+    bell.ticker.tick()
     assert rung(parts.broker) == []
     assert evaluation(parts, evaluation_id).attempts == 0
+
+
+def test_when_the_model_may_be_tried_again_what_waits_is_rung_for(parts: Services) -> None:
+    evaluation_id = received(parts, made_project(parts, "default"))
+    time = Time()
+    tried = replace(parts, gate=Gate(4, Clock(time.sleep, lambda: time.seconds)))
+    began, _ = tried.gate.enter(0)
+    tried.gate.leave(began, Failure(Reason.UNAUTHORIZED))
+    bell = Bell(tried)
+    bell.ticker.tick()
+    time.sleep(1)
+    bell.ticker.tick()
+    assert [message.args for message in rung(parts.broker)] == [(str(evaluation_id),)]
 
 
 def test_a_worker_that_is_to_end_leaves_its_bells_to_others(parts: Services) -> None:
@@ -147,7 +163,7 @@ def test_a_worker_that_ends_hands_back_what_it_cannot_finish(parts: Services) ->
     working.start()
     bell.ring([evaluation_id])
     assert thinks.wait(60)
-    working.stop(timeout=1)
+    working.stop(timeout=2_000)
     row = evaluation(parts, evaluation_id)
     assert (row.status, row.interruptions) == (Status.QUEUED, 0)
     # Whoever judges it next has it alone: what the first one found is stored by nobody.
@@ -157,3 +173,48 @@ def test_a_worker_that_ends_hands_back_what_it_cannot_finish(parts: Services) ->
     for thread in working.workers:
         thread.join(60)
     assert evaluation(parts, evaluation_id).status is Status.RUNNING
+
+
+def test_every_bell_of_many_projects_is_good_for_one_evaluation(parts: Services) -> None:
+    ids = [received(parts, made_project(parts, f"project-{number}")) for number in range(12)]
+    bell = Bell(replace(parts, broker=StubBroker(middleware=[])))
+    with ThreadPoolExecutor(12) as pool:
+        for answered in [pool.submit(bell.answer, str(evaluation_id)) for evaluation_id in ids]:
+            answered.result(60)
+    assert states(parts, ids) == [Status.SUCCEEDED] * 12
+
+
+def test_a_bell_that_was_spent_on_another_project_is_made_good_by_that_ones_bell(parts: Services) -> None:
+    first = received(parts, made_project(parts, "first"))
+    bell = Bell(replace(parts, broker=StubBroker(middleware=[])))
+    bell._turns.next()
+    # It came after the look: its bell is spent on the first project's.
+    second = received(parts, made_project(parts, "second"))
+    for evaluation_id in (second, first):
+        bell.answer(str(evaluation_id))
+    assert states(parts, [first, second]) == [Status.SUCCEEDED] * 2
+
+
+def test_a_row_that_cannot_be_read_fails_alone(parts: Services) -> None:
+    broken = received(parts, made_project(parts, "broken"))
+    good = [received(parts, made_project(parts, f"good-{number}")) for number in range(3)]
+    row = evaluation(parts, broken)
+    with parts.database.transaction() as session:
+        spoilt = update(Conversation).where(col(Conversation.id) == row.conversation_id)
+        session.execute(spoilt.values(transcript=[{"role": "nobody", "text": "?"}]))
+    bell = Bell(replace(parts, broker=StubBroker(middleware=[])))
+    for evaluation_id in [broken, *good]:
+        bell.answer(str(evaluation_id))
+    assert states(parts, good) == [Status.SUCCEEDED] * 3
+    row = evaluation(parts, broken)
+    assert (row.status, row.reason) == (Status.FAILED, Reason.INTERNAL_ERROR)
+    assert row.last_error
+
+
+def test_after_a_tick_that_failed_all_renew_before_anybody_sweeps(parts: Services) -> None:
+    evaluation_id = received(parts, made_project(parts, "default"))
+    bell = Bell(parts)
+    bell.ticker._failed = True
+    for expected in ([], [(str(evaluation_id),)]):
+        bell.ticker.tick()
+        assert [message.args for message in rung(parts.broker)] == expected

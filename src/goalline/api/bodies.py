@@ -1,5 +1,7 @@
 """The limits on request bodies: what says that it is larger is refused unread, the rest as soon as it turns out.
 
+What comes to the API without any key is refused unread as well.
+
 Nothing is unpacked: a few kilobytes of gzip may be a gigabyte of zeros.
 """
 
@@ -11,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from goalline.api.deps import CHALLENGE, NO_KEY
 from goalline.api.problems import FieldProblem, problem
 
 
@@ -32,10 +35,13 @@ def _refusal(limit: int) -> JSONResponse:
     return problem(413, detail, [FieldProblem(field="body", detail=detail)])
 
 
+def _has_body(headers: Headers) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
 def _packed(headers: Headers) -> bool:
-    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     codings = [coding.strip().lower() for value in headers.getlist("content-encoding") for coding in value.split(",")]
-    return has_body and any(coding not in ("", "identity") for coding in codings)
+    return _has_body(headers) and any(coding not in ("", "identity") for coding in codings)
 
 
 def _unwelcome() -> JSONResponse:
@@ -52,6 +58,9 @@ class _Limited:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         limit, headers = self._limit_at(scope["path"]), Headers(scope=scope)
+        if _has_body(headers) and scope["path"].startswith("/v1/") and "authorization" not in headers:
+            # Routes look at the key only when they have the body, and anybody could make them take in large ones.
+            return problem(401, NO_KEY, headers=CHALLENGE)(scope, receive, send)
         if _packed(headers):
             return _unwelcome()(scope, receive, send)
         declared = headers.get("content-length", "")

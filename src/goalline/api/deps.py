@@ -20,6 +20,8 @@ from goalline.store.tables import ApiKey, Project
 from goalline.worker import Bell, utc_now
 
 T = TypeVar("T")
+NO_KEY = "send an API key: Authorization: Bearer gl_..."
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
 _bearer = HTTPBearer(auto_error=False, description="An API key: `goalline keys create` makes one.")
 
 
@@ -54,12 +56,11 @@ def _needing(scope: Scope) -> Callable[..., Caller]:
     def check(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
     ) -> Caller:
-        challenge = {"WWW-Authenticate": "Bearer"}
         if credentials is None:
-            raise HTTPException(401, "send an API key: Authorization: Bearer gl_...", challenge)
+            raise HTTPException(401, NO_KEY, CHALLENGE)
         found = caller(services_of(request), credentials.credentials)
         if found is None:
-            raise HTTPException(401, "this API key is not valid, or no longer; ask an admin for another", challenge)
+            raise HTTPException(401, "this API key is not valid, or no longer; ask an admin for another", CHALLENGE)
         if not found.key.scope.allows(scope):
             challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
             raise HTTPException(403, f"this needs a key of scope {scope}; this one's is {found.key.scope}", challenge)

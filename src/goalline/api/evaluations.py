@@ -73,7 +73,7 @@ class Retry(_Wanted):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     state: Annotated[
-        Literal[Status.FAILED],
+        Literal["failed"],
         Field(description="What was skipped has no words, or no goal: judging it again would not change that."),
     ]
     limit: Annotated[int, Field(ge=1, le=MOST_RETRIED)] = MOST_RETRIED
@@ -109,7 +109,7 @@ def retry(body: Retry, parts: Parts, caller: Admin, bell: Ringer) -> Retried:
     To go through all of them, repeat the request with the `next_cursor` of each answer until that is null. So each is
     judged again once, also where it fails again meanwhile. What fails again is paid again.
     """
-    wanted, project_id = body.of(body.state, caller.project.time_zone), caller.project.id
+    wanted, project_id = body.of(Status(body.state), caller.project.time_zone), caller.project.id
     done = pipeline.retry(parts.database, project_id, wanted, utc_now(), after=place_at(body.cursor), limit=body.limit)
     bell.ring(done.evaluation_ids)
     remaining = 0

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from goalline.api.deps import Parts
 from goalline.api.problems import documented, problem
-from goalline.bootstrap import Services, has_model, queue_answers
+from goalline.bootstrap import Services, has_model, open_work, queue_answers
 from goalline.store import schema
-from goalline.store.conversations.queue import Queue, queue
+from goalline.store.conversations.queue import Queue
 from goalline.store.database import DatabaseUnavailable
 from goalline.telemetry import metrics
 from goalline.telemetry.bounded import within
@@ -62,7 +62,7 @@ def ready(parts: Parts) -> Any:
 
     def look() -> Queue:
         schema.require_current(parts.database)
-        return _queue(parts)
+        return open_work(parts, utc_now())
 
     try:
         found = within(_DATABASE_SECONDS, look)
@@ -91,15 +91,10 @@ def measured(parts: Parts) -> Response:
     """Return the metrics of this process and of the queue, as Prometheus reads them; without a database, the former."""
     found: Queue | None
     try:
-        found = within(_DATABASE_SECONDS, lambda: _queue(parts))
+        found = within(_DATABASE_SECONDS, lambda: open_work(parts, utc_now()))
     except Exception:  # whatever it is, the other metrics can be read
         found = None
     return Response(metrics.text(found), media_type=metrics.CONTENT_TYPE)
-
-
-def _queue(parts: Services) -> Queue:
-    with parts.database.reading() as session:
-        return queue(session, utc_now())
 
 
 def _troubles(parts: Services, answers: bool) -> Iterator[str]:

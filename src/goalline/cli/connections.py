@@ -37,12 +37,15 @@ class Bounded(HttpToolsProtocol):
     arriving: dict["Bounded", asyncio.TimerHandle]
 
     _in_body = False
-    _beside_bodies = 0
-    _taking: asyncio.TimerHandle | None = None
+    _unread_since_body = 0
+    _untaken: asyncio.TimerHandle | None = None
     _answering: RequestResponseCycle | None = None
+    _hears_no_more = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Await the first request."""
+        # So writing pauses while anything is left that the client has not taken, however little.
+        transport.set_write_buffer_limits(high=0)
         super().connection_made(transport)
         self._await_request()
 
@@ -57,24 +60,32 @@ class Bounded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of a request, which has to be whole in time."""
+        if self._hears_no_more:
+            return
         self._unset_keepalive_if_required()
         if self._is_idle():
             self._await_request()
-        self._beside_bodies += len(data)
+        self._unread_since_body += len(data)
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
             too_large = isinstance(error.__context__, _TooLarge)
             self._refuse(431 if too_large else 400, _LARGE if too_large else _BAD)
         else:
-            if self._beside_bodies > MOST_HEAD_BYTES:
+            if self._unread_since_body > MOST_HEAD_BYTES:
                 self._refuse(431, _LARGE)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        self._unset_keepalive_if_required()
         self._await_request()
         self._in_body = False
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what follows a body in chunks (trailers) is none, whatever its name."""
+        if not self._in_body:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the headers are too large."""
@@ -84,25 +95,31 @@ class Bounded(HttpToolsProtocol):
             raise _NoProxy
         if not self.parser.should_upgrade():
             super().on_headers_complete()
-            self._in_body, self._beside_bodies = True, 0
+            self._in_body, self._unread_since_body = True, 0
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
-        self._beside_bodies = 0
+        self._unread_since_body = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Await nothing more: the request is whole."""
         if not self.parser.should_upgrade():
             self._await_nothing()
-            self._in_body, self._beside_bodies = False, 0
+            self._in_body, self._unread_since_body = False, 0
             super().on_message_complete()
+            if self.cycle.response_complete and not self.transport.is_closing():
+                # It was answered before its body was there, and the body has stopped the timer for the next request.
+                self._unset_keepalive_if_required()
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
 
     def pause_writing(self) -> None:
         """Give the client time to take what was answered so far."""
         super().pause_writing()
-        if self._taking is None:
-            self._taking = self.loop.call_later(self.seconds, self.transport.abort)
+        if self._untaken is None:
+            self._untaken = self.loop.call_later(self.seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Go on answering."""
@@ -115,15 +132,23 @@ class Bounded(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # The parser takes what follows for the other protocol. So another one is fed the head without the offer.
-            head = [b"%s %s HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
-            head += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-            self._feed(b"".join([*head, b"\r\n", data[upgrade.args[0] :]]))
+        rest = memoryview(data)
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                self._pass_over_offer()
+
+    def _pass_over_offer(self) -> None:
+        # The parser takes what follows for the other protocol. So another one is fed the head without the offer.
+        version = self.parser.get_http_version().encode()
+        head = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)]
+        head += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(b"".join([*head, b"\r\n"]))
 
     def _is_idle(self) -> bool:
         # uvicorn has no cycle before the first request, whatever its types say.
@@ -144,30 +169,48 @@ class Bounded(HttpToolsProtocol):
             timer.cancel()
 
     def _was_taken(self) -> None:
-        if self._taking is not None:
-            self._taking.cancel()
-            self._taking = None
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def _is_too_slow(self) -> None:
-        if self._beside_bodies or self._in_body:
+        if self._unread_since_body or self._in_body:
             self._refuse(408, f"the request did not arrive whole within {self.seconds:g} seconds")
         else:
             # Said to a client that has asked for nothing yet, it would be taken for the answer to what it asks next.
             self._close()
 
     def _refuse(self, status: int, detail: str) -> None:
-        if not self._is_idle() and (not self._in_body or self.cycle.response_started):
-            # An answer is due first. It is the last one, and uvicorn closes the connection behind it.
+        """Hear no more on this connection; say why, unless an answer is due first or was given already."""
+        self._hears_no_more = True
+        self._await_nothing()
+        if self._in_body and self.pipeline:
+            self._drop_last()
+        if self._owes_an_answer():
+            # It is the last one, and uvicorn closes the connection behind it.
             self.cycle.keep_alive = False
-            self._await_nothing()
             return
-        answered = self._in_body and self.cycle.response_started
-        if not (answered or self.pipeline or self.transport.is_closing()):
+        if not (self._has_answered_early() or self.transport.is_closing()):
             answer = problem(status, detail, headers={"Connection": "close"})
             headers = [*self.server_state.default_headers, *answer.raw_headers]
             lines = [STATUS_LINE[status], *(b"%s: %s\r\n" % header for header in headers), b"\r\n", bytes(answer.body)]
             self.transport.write(b"".join(lines))
         self._close()
+
+    def _drop_last(self) -> None:
+        # The request at fault waits behind others, of which the application knows already.
+        self.pipeline.popleft()
+        last = self.pipeline[0][0] if self.pipeline else self._answering
+        if last is not None:
+            self.cycle, self._in_body = last, False
+
+    def _owes_an_answer(self) -> bool:
+        # To a request before the one at fault; or it has begun to answer that one.
+        return not self._is_idle() and (not self._in_body or self.cycle.response_started)
+
+    def _has_answered_early(self) -> bool:
+        # Before the body was whole that is at fault.
+        return self._in_body and self._is_idle()
 
     def _close(self) -> None:
         self._await_nothing()

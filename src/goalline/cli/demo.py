@@ -136,7 +136,7 @@ def _seed(settings: Settings) -> str:
 def _serving(settings: Settings, port: int) -> Iterator[str]:
     import uvicorn
 
-    with application(settings) as app, socket.socket() as listener:
+    with application(settings) as (app, _), socket.socket() as listener:
         try:
             listener.bind(("127.0.0.1", port))
         except OSError:
@@ -169,7 +169,11 @@ def _run(client: _Client, patience: float, time_zone: str, *, dashboard: bool) -
         rows = client.conversations()
         while (ended := sum(status(row) in _TERMINAL for row in rows)) < len(samples):
             progress.update(judged, completed=ended)
-            if time.monotonic() > deadline:
+            refused = client.call("/v1/evaluations?state=failed&reason=unauthorized&limit=1")["items"]
+            if refused:
+                # The others would wait until the key is taken.
+                err.print(refused[0]["explanation"], soft_wrap=True)
+            if refused or time.monotonic() > deadline:
                 break
             time.sleep(0.2)
             rows = client.conversations()

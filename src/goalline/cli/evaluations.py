@@ -1,7 +1,6 @@
 """goalline evaluations: list, retry."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from goalline.cli.console import err, fail, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
 from goalline.cli.opening import opened
 from goalline.cli.tables import folding, ids, minute, short_minute, table, whole
+from goalline.domain.calendar import day_or_time
 from goalline.domain.evaluation import Reason, Status
 from goalline.settings import Settings
 from goalline.store import projects
@@ -32,8 +32,6 @@ _BATCH = 250
 """How many conversations are queued in one transaction, for which other writers wait on SQLite."""
 
 _STOPPED = 130
-_FIRST_YEAR, _LAST_YEAR = 2000, 9000
-_WANTED = "must be a day such as 2026-11-21, or an RFC 3339 time with zone, from the year 2000 on"
 
 app = typer.Typer(
     help="Evaluations that wait, run, failed or were skipped: list them, retry what failed.\n\n"
@@ -186,14 +184,10 @@ def _named(database: Database, project: str | None) -> Project:
 
 
 def _parsed(since: str | None) -> date | None:
-    """Return a day, or a time with zone (a datetime is a date too)."""
-    readers: tuple[Callable[[str], date], ...] = (date.fromisoformat, datetime.fromisoformat)
-    for read in readers if since else ():
-        with suppress(ValueError):
-            moment = read(since or "")
-            if _FIRST_YEAR <= moment.year < _LAST_YEAR and getattr(moment, "tzinfo", True):
-                return moment
-    return None if since is None else fail(f"--since: {_WANTED}")
+    try:
+        return None if since is None else day_or_time(since)
+    except ValueError as error:
+        fail(f"--since: {error}")
 
 
 def _moment(since: date, time_zone: str) -> datetime:

@@ -14,7 +14,7 @@ from uuid import UUID
 from goalline import bootstrap
 from goalline.bootstrap import Services, has_model, queue_answers
 from goalline.cli.console import AS_IS, err
-from goalline.cli.opening import place, trouble, why_not
+from goalline.cli.opening import kind, place, trouble, why_not
 from goalline.cli.startup import redis_place
 from goalline.domain.evaluation import Effort, JudgementFailed, JudgeUnavailable, Reason
 from goalline.domain.goal import GoalInForce, Kind
@@ -93,7 +93,7 @@ def database(parts: Services) -> Generator[Finding, None, bool]:
     try:
         within(_SECONDS, lambda: examination.require_writable(parts.database))
     except Exception as error:
-        found = f"{where} takes no writes ({_kind(error)})"
+        found = f"{where} takes no writes ({kind(error)})"
         yield Finding("database", State.WRONG, found, "check the user's rights, the disk and that it is no replica")
         return True
     yield Finding("database", State.OK, f"{where} answers, takes writes and has this version's schema")
@@ -104,9 +104,9 @@ def database(parts: Services) -> Generator[Finding, None, bool]:
 def queue(parts: Services) -> Generator[Finding, None, Queue | None]:
     """Check what waits and who holds a lease; return it."""
     try:
-        found = within(_SECONDS, lambda: _queue(parts))
+        found = within(_SECONDS, lambda: bootstrap.open_work(parts, utc_now()))
     except Exception as error:
-        yield Finding("queue", State.WRONG, f"cannot be read ({_kind(error)})", "see the database above")
+        yield Finding("queue", State.WRONG, f"cannot be read ({kind(error)})", "see the database above")
         return None
     waits = f"{found.due:,} due, {found.later:,} for later, {found.running:,} running"
     if found.oldest < _LATE:
@@ -144,10 +144,10 @@ def redis(parts: Services, found: Queue | None) -> Iterator[Finding]:
     try:
         polled = bootstrap.polling(parts, _POLLED_SECONDS)
     except Exception as error:
-        found_out = f"Redis does not tell who asks it for work ({_kind(error)})"
+        found_out = f"Redis does not tell who asks it for work ({kind(error)})"
         yield Finding("workers", State.WARNING, found_out, "check that goalline worker runs")
         return
-    if polled or (found and found.running):
+    if polled or (found and found.running > found.expired):
         yield Finding("workers", State.OK, "somebody takes work from the queue")
     else:
         yield Finding("workers", State.WARNING, "nobody asks the queue for work", "start goalline worker")
@@ -159,7 +159,7 @@ def failures(parts: Services) -> Iterator[Finding]:
         failed = within(_SECONDS, lambda: _failures(parts))
     except Exception as error:
         yield Finding(
-            "failures", State.WARNING, f"could not be counted ({_kind(error)})", "use goalline evaluations list"
+            "failures", State.WARNING, f"could not be counted ({kind(error)})", "use goalline evaluations list"
         )
         return
     for reason, many in failed.items():
@@ -211,7 +211,11 @@ def _disk(path: Path) -> Finding:
 
 def _clock(parts: Services) -> Iterator[Finding]:
     before = utc_now()
-    theirs = within(_SECONDS, lambda: examination.clock(parts.database))
+    try:
+        theirs = within(_SECONDS, lambda: examination.clock(parts.database))
+    except Exception as error:
+        yield Finding("clock", State.WARNING, f"could not be asked ({kind(error)})", "see the database above")
+        return
     if theirs is None:
         return
     after = utc_now()
@@ -248,16 +252,6 @@ def _answered(asked: str, effort: Effort, seconds: float) -> Finding:
     return Finding("model", State.OK, found, unpriced)
 
 
-def _queue(parts: Services) -> Queue:
-    with parts.database.reading() as session:
-        return queues.queue(session, utc_now())
-
-
 def _failures(parts: Services) -> dict[Reason, int]:
     with parts.database.reading() as session:
         return queues.failures(session, utc_now() - timedelta(days=1))
-
-
-def _kind(error: Exception) -> str:
-    # A driver's own words may repeat an address with its password.
-    return type(getattr(error, "orig", None) or error).__name__

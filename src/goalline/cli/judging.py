@@ -21,11 +21,13 @@ from goalline import bootstrap
 from goalline.cli.console import err, fail, load_settings, out, print_json
 from goalline.cli.tables import figures, table, whole
 from goalline.cli.wording import plain
-from goalline.domain.evaluation import Effort, Judge, JudgementFailed, JudgeUnavailable, Reason, Usage
+from goalline.domain.evaluation import Effort, JudgementFailed, JudgeUnavailable, Reason, Usage
 from goalline.domain.goal import GoalInForce, Kind
 from goalline.domain.rates import Agreement
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Outcome, Verdict
+from goalline.judge.llm import LlmJudge
+from goalline.judge.prompt import shipped
 from goalline.judge.stand_in import MODEL as STAND_IN
 
 _ENOUGH_LABELS = 30
@@ -132,7 +134,7 @@ def _read(file: Path) -> list[LabelledConversation]:
     return conversations
 
 
-def _judge_all(judging: Judge, conversations: list[LabelledConversation], threads: int) -> Iterator[Judged]:
+def _judge_all(judging: LlmJudge, conversations: list[LabelledConversation], threads: int) -> Iterator[Judged]:
     with ThreadPoolExecutor(threads) as pool, Progress(console=err) as progress:
         task = progress.add_task("judged", total=len(conversations))
         futures = [pool.submit(_judge_one, judging, conversation) for conversation in conversations]
@@ -144,14 +146,16 @@ def _judge_all(judging: Judge, conversations: list[LabelledConversation], thread
             pool.shutdown(cancel_futures=True)
 
 
-def _judge_one(judging: Judge, conversation: LabelledConversation) -> Judged:
+def _judge_one(judging: LlmJudge, conversation: LabelledConversation) -> Judged:
     goals = [GoalInForce(uuid4(), 1, goal.name, goal.description, goal.kind) for goal in conversation.goals]
+    if judging.refused:
+        return Judged(conversation, [], Effort(judging.model, shipped().digest), Reason.UNAUTHORIZED)
     try:
         judgement = judging.judge(goals, conversation.turns)
     except JudgementFailed as failed:
         return Judged(conversation, [], failed.effort, failed.reason)
     except JudgeUnavailable as unavailable:
-        return Judged(conversation, [], unavailable.effort, Reason.UNAVAILABLE)
+        return Judged(conversation, [], unavailable.effort, unavailable.reason)
     return Judged(conversation, list(judgement.verdicts), judgement.effort)
 
 

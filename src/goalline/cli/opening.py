@@ -10,6 +10,7 @@ from goalline.domain.refusal import Refusal
 from goalline.settings import Settings
 from goalline.store import schema
 from goalline.store.database import Database, DatabaseUnavailable
+from goalline.store.drivers import kind_of
 from goalline.store.schema import SchemaOutdated
 
 _SQLITE_BEGINS_WITH = b"SQLite format 3\0"
@@ -91,18 +92,22 @@ def _trouble_with(file: Path) -> str | None:
     return None
 
 
+def kind(error: Exception) -> str:
+    """Return what sort of error it is, without a driver's own words: they may repeat an address with its password."""
+    return str(error) if isinstance(error, DatabaseUnavailable) else kind_of(error)
+
+
 def trouble(database: Database | None, error: Exception) -> str:
     """Return in one line which database cannot be opened and why, without a driver's own words."""
-    kind = str(error) if isinstance(error, DatabaseUnavailable) else _kind(error)
     check = "check GOALLINE_DATABASE_URL"
     if database is None:
-        return f"the database cannot be opened ({kind}); {check}"
+        return f"the database cannot be opened ({kind(error)}); {check}"
     if database.is_sqlite:
         path = Path(database.engine.url.database or "")
-        return f"the SQLite database {path} cannot be opened: {why_not(path) or kind}; {check}"
+        return f"the SQLite database {path} cannot be opened: {why_not(path) or kind(error)}; {check}"
     host, port, name = _server(database)
     where = f"the PostgreSQL database {name} at {host} port {port}"
-    return f"{where} cannot be opened ({kind}); {check} and that it is running"
+    return f"{where} cannot be opened ({kind(error)}); {check} and that it is running"
 
 
 def _server(database: Database) -> tuple[str, str, str]:
@@ -115,7 +120,3 @@ def _server(database: Database) -> tuple[str, str, str]:
 
 def _joined(value: str | int | tuple[str, ...]) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _kind(error: Exception) -> str:
-    return type(getattr(error, "orig", None) or error).__name__

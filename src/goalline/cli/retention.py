@@ -50,8 +50,8 @@ def run_now(days: Days = None, dry_run: DryRun = False, as_json: AsJson = False)
     now = utc_now()
     before = now - timedelta(days=kept)
     with opened(settings) as database:
-        deleted = 0 if dry_run else _delete_all_due(database, kept, now, _due(database, before))
-        left = _due(database, before)
+        due = _due(database, before)
+        deleted, left = (0, due) if dry_run else _delete_all_due(database, kept, now, due)
     if as_json:
         print_json({"before": before.isoformat(timespec="seconds"), "deleted": deleted, "left": left})
     elif dry_run:
@@ -62,17 +62,19 @@ def run_now(days: Days = None, dry_run: DryRun = False, as_json: AsJson = False)
             out.print(f"{left:,} keep theirs for now: they are being judged, or somebody is changing them")
 
 
-def _delete_all_due(database: Database, days: int, now: datetime, due: int) -> int:
+def _delete_all_due(database: Database, days: int, now: datetime, due: int) -> tuple[int, int]:
+    """Return how many have lost their words, and how many still have them."""
     retained, deleted = pipeline.Retained(), 0
     try:
-        with Progress(console=err) as progress:
+        with Progress(console=err, disable=not err.is_terminal) as progress:
             shown = progress.add_task("deleted", total=due)
             while True:
                 retained = pipeline.retain(database, days, now, retained.then)
                 deleted += retained.deleted
                 progress.update(shown, completed=deleted)
                 if retained.then is None:
-                    return deleted
+                    break
+        return deleted, _due(database, now - timedelta(days=days))
     except DatabaseUnavailable as error:
         fail(
             f"the database is not available ({error}); {deleted:,} of {due:,} conversations have lost their words,"

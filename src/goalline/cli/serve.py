@@ -4,7 +4,8 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any, NoReturn
 
@@ -29,8 +30,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 
     Example: `GOALLINE_MODEL=gpt-5-mini OPENAI_API_KEY=... goalline serve --port 8000`
     """
-    import uvicorn
-
+    from goalline.cli import server
     from goalline.cli.connections import bounded
 
     settings = load_settings()
@@ -40,10 +40,10 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     announce_server(settings, host, port)
     # uvicorn hands SIGTERM on when it has shut down; the default would end us before the worker is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with application(settings) as app:
+    with application(settings) as (app, stop_judging):
         _allow_many_connections()
-        connection = bounded(settings.request_seconds)
-        uvicorn.run(app, host=host, port=port, http=connection, ws="none", log_config=None, access_log=False)
+        options = {"host": host, "port": port, "http": bounded(settings.request_seconds), "ws": "none"}
+        server.run(app, settings.shutdown_seconds, stop_judging, **options, log_config=None, access_log=False)
 
 
 def _allow_many_connections() -> None:
@@ -69,21 +69,35 @@ def _fail_to_listen(host: str, port: int, error: OSError, option: str = "--port"
 
 
 @contextmanager
-def application(settings: Settings) -> Iterator[Any]:
-    """Give the API and the pages; while they are in use, an embedded worker judges, unless Redis takes its place."""
+def application(settings: Settings) -> Iterator[tuple[Any, Callable[[], None]]]:
+    """Give the API and the pages, and what ends the judging beside them, which returns at once.
+
+    While they are in use, an embedded worker judges, unless Redis takes its place. Its end takes no longer than
+    `GOALLINE_SHUTDOWN_SECONDS`, also where connections are still being waited for.
+    """
     from goalline.api.app import create_app
     from goalline.worker import Bell, embedded_worker
 
     parts = services(settings, threads=settings.embedded_threads)
     bell = Bell(parts)
     worker = embedded_worker(parts) if parts.threads else None
+    ending: list[threading.Thread] = []
+
+    def stop_judging() -> None:
+        # The worker's own way to end, and not only the bell's: what still rings would go round and round in its queue.
+        if worker and not ending:
+            milliseconds = settings.shutdown_seconds * 1000
+            ending.append(threading.Thread(target=worker.stop, args=(milliseconds,), name="judging-ends", daemon=True))
+            ending[0].start()
+
     if worker:
         worker.start()
     try:
-        yield create_app(parts, bell)
+        yield create_app(parts, bell), stop_judging
     finally:
-        if worker:
-            worker.stop(timeout=settings.shutdown_seconds * 1000)
+        stop_judging()
+        for thread in ending:
+            thread.join()
         bell.close(timeout=settings.shutdown_seconds)
         parts.database.close()
 

@@ -1,6 +1,8 @@
 """Days and longer stretches of days as a project's time zone sees them."""
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Protocol, Self, TypeVar
@@ -34,6 +36,34 @@ def _known_zone(name: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 """The name of an IANA time zone."""
+
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+TIME = re.compile(DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+_FIRST_YEAR, _LAST_YEAR = 2000, 8999
+
+
+def day_or_time(text: str) -> date | datetime:
+    """Return the day that a text names, or the time with zone (a datetime is a date too).
+
+    Raises:
+        ValueError: it names neither, or lies far outside of what can be meant.
+    """
+    found = _read(text)
+    if found is None:
+        raise ValueError("must be a day such as 2026-11-21, or an RFC 3339 time such as 2026-11-21T09:30:00Z")
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise ValueError(f"must lie between the years {_FIRST_YEAR} and {_LAST_YEAR + 1}")
+    return found
+
+
+def _read(text: str) -> date | datetime | None:
+    # Python reads more than these two forms, such as weeks, and not all its versions read the same.
+    with suppress(ValueError):
+        if DAY.fullmatch(text):
+            return date.fromisoformat(text)
+        if TIME.fullmatch(text):
+            return datetime.fromisoformat(text.upper())
+    return None
 
 
 def local_day(at: datetime, time_zone: str) -> date:

@@ -123,5 +123,10 @@ _UNSPACED = (
 
 def quotes(quote: str, text: str) -> bool:
     """Tell whether `quote` stands in `text` word for word, whole words only; an empty quote never does."""
+    return stands_in(quote, words(text))
+
+
+def stands_in(quote: str, said: str) -> bool:
+    """Tell the same of text that is normalised already, by `words`: who asks of many quotes does that once."""
     sought = words(quote)
-    return bool(sought) and f" {sought} " in f" {words(text)} "
+    return bool(sought) and f" {sought} " in f" {said} "

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from goalline.domain.goal import Kind
-from goalline.domain.text import quotes, storable
+from goalline.domain.text import stands_in, storable, words
 from goalline.domain.transcript import Turn
 
 _KEY = re.compile(r"g[0-9]{1,4}")
@@ -86,15 +86,18 @@ def ungrounded(reply: Reply, turns: Sequence[Turn]) -> list[str]:
     turns and repeat nobody's words.
     """
     faults = []
+    quoted = {item.turn for verdict in reply.verdicts for item in verdict.evidence if 1 <= item.turn <= len(turns)}
+    # Once for each turn: a long one may be quoted many times.
+    said = {turn: words(turns[turn - 1].text) for turn in quoted}
     for verdict in reply.verdicts:
         # A key that a model made up may be anybody's words.
         goal = f"goal {verdict.goal}" if _KEY.fullmatch(verdict.goal) else "a goal"
         if verdict.outcome is not Outcome.NOT_ACHIEVED and not verdict.evidence:
             faults.append(f"{goal} is {verdict.outcome} without evidence; quote the turn that shows it")
         for item in verdict.evidence:
-            if not 1 <= item.turn <= len(turns):
+            if item.turn not in said:
                 faults.append(f"{goal} quotes turn {item.turn}; turns run from 1 to {len(turns)}")
-            elif not quotes(item.quote, turns[item.turn - 1].text):
+            elif not stands_in(item.quote, said[item.turn]):
                 faults.append(
                     f"{goal} quotes turn {item.turn} with words that do not stand in it; "
                     "copy them word for word from that one turn"

@@ -26,7 +26,8 @@ class Pace:
     A limited call (429) halves how many may ask at once, once for all calls that were under way; each answer adds its
     share of one, so that a whole round of answers adds one (additive increase, multiplicative decrease: Chiu and Jain,
     1989). Calls that fail in a row, or one refused key, open the circuit: nobody asks until a pause has passed, then
-    one does, and what becomes of that decides. The pause doubles from failure to failure.
+    one tries in each pause, and what becomes of that decides. The pause doubles from failed try to failed try. Calls
+    that began before the circuit opened decide nothing any more.
 
     Attributes:
         most: How many may ever ask at once.
@@ -44,16 +45,27 @@ class Pace:
     _failures: int = 0
     _pause: float = _FIRST_PAUSE
     _cut_at: float = -inf
+    _opened_at: float = -inf
 
-    @property
-    def allowed(self) -> int:
-        """How many may ask at once: while the circuit is open, the one that tries."""
-        return 1 if self.broken else int(self.limit)
+    def has_room(self, now: float) -> bool:
+        """Tell whether one more may ask now."""
+        return now >= self.not_before and (self.broken is not None or self.calling < int(self.limit))
 
-    def answered(self) -> None:
+    def begin(self, now: float) -> None:
+        """Count a call that begins; while the circuit is open, it is the try of this pause."""
+        self.calling += 1
+        if self.broken:
+            # Whether or not it is answered in time: one that hangs must not keep out the next.
+            self.not_before = now + self._pause
+
+    def answered(self, began: float) -> None:
         """Take note of an answer, good or bad, from a model that works."""
-        if self.calling >= self.allowed:  # Where fewer ask than may, an answer says nothing about more.
+        if began < self._opened_at:
+            return
+        if self.calling >= int(self.limit):  # Where fewer ask than may, an answer says nothing about more.
             self.limit = min(self.most, self.limit + 1 / self.limit)
+        if self.broken:
+            self.not_before = -inf
         self.broken, self._failures, self._pause = None, 0, _FIRST_PAUSE
 
     def limited(self, began: float, now: float) -> None:
@@ -61,28 +73,41 @@ class Pace:
         if began > self._cut_at:  # Those that were under way together were told about the same crowd.
             self.limit = max(1.0, min(self.limit, self.calling) / 2)
             self._cut_at = now
+        self._try_failed(began, now)
 
-    def failed(self, began: float, now: float, reason: Reason) -> None:
-        """Take note that a call failed for a reason that is likely to meet the next one as well."""
-        self._failures += 1
+    def failed(self, began: float, now: float, reason: Reason) -> bool:
+        """Take note that a call failed for a reason that is likely to meet the next one as well.
+
+        Returns whether that is news: it opened the circuit, or keeps it open for another reason than so far.
+        """
+        if began < self._opened_at:
+            return False
         if self.broken:
-            # What was under way when the circuit opened says nothing new.
-            if began >= self.not_before:
-                self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-                self.not_before = now + self._pause
-        elif self._failures >= _FAILURES_IN_A_ROW or reason is Reason.UNAUTHORIZED:
-            self.broken, self.not_before = reason, max(self.not_before, now + self._pause)
+            was, self.broken = self.broken, reason
+            self._try_failed(began, now)
+            return was is not reason
+        self._failures += 1
+        if self._failures < _FAILURES_IN_A_ROW and reason is not Reason.UNAUTHORIZED:
+            return False
+        self.broken, self._opened_at = reason, now
+        self.not_before = max(self.not_before, now + self._pause)
+        return True
 
     def hold(self, until: float) -> None:
         """Let nobody ask before a time."""
         self.not_before = max(self.not_before, until)
+
+    def _try_failed(self, began: float, now: float) -> None:
+        if self.broken and began >= self._opened_at:
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self.not_before = max(self.not_before, now + self._pause)
 
 
 class Gate:
     """Holds the threads of a process to one pace.
 
     An evaluation passes before it is claimed, so that nothing is claimed, and no attempt counts, while nobody may ask;
-    each call of the model passes once more. Whoever waits for a second try holds no place.
+    each call of the model passes once more, so that a judgement which waits for its second try holds up no call.
     """
 
     def __init__(self, most: int, clock: Clock | None = None) -> None:
@@ -90,28 +115,26 @@ class Gate:
         self._clock = clock or Clock()
         self._pace = Pace(most, float(most))
         self._working = 0
+        self._trying_since = -inf
         self._closed = False
         self._changed = threading.Condition()
 
     @property
     def broken(self) -> Reason | None:
-        """Why nobody asks at present, or None."""
+        """Why the model is left alone at present, or None."""
         return self._pace.broken
 
     @property
-    def limit(self) -> int:
-        """How many calls run at once at most."""
-        return self._pace.allowed
+    def resting(self) -> bool:
+        """Whether nobody may ask at all, not even one to try."""
+        return self._pause() > 0
 
     @contextmanager
     def working(self) -> Iterator[bool]:
         """Wait until another evaluation can be begun, and count it meanwhile; False once the gate is closed."""
         with self._changed:
-            while not self._closed:
-                pause = self._pause()
-                if not pause and self._working < self._pace.allowed:
-                    break
-                self._changed.wait(pause or None)
+            while not (self._closed or self._admits()):
+                self._changed.wait(self._pause() or (_FIRST_PAUSE if self._pace.broken else None))
             begun = not self._closed
             self._working += begun
         try:
@@ -119,6 +142,7 @@ class Gate:
         finally:
             with self._changed:
                 self._working -= begun
+                self._trying_since = -inf
                 self._changed.notify_all()
 
     def enter(self, patience: float) -> tuple[float, float | None]:
@@ -131,10 +155,10 @@ class Gate:
         while True:
             now = self._clock.monotonic()
             with self._changed:
-                pause = self._pause()
-                if not pause and self._pace.calling < self._pace.allowed:
-                    self._pace.calling += 1
+                if self._pace.has_room(now):
+                    self._pace.begin(now)
                     return now, None
+                pause = self._pause()
                 if now + pause > deadline or (now >= deadline and not pause):
                     return now, pause
                 if not pause:
@@ -146,36 +170,56 @@ class Gate:
         """End a call by what came of it.
 
         Where the circuit is open by now, another judgement has the next try: the failure is not waited out but left
-        for later. Only the call that opened it for a refused key fails for good, so that somebody is told.
+        for later. Only the call that brings the news of a refused key fails for good, so that somebody is told.
         """
         now = self._clock.monotonic()
         with self._changed:
-            before = self._pace.broken
+            before, news = self._pace.broken, False
             if failure is None or failure.reason not in (Reason.UNAVAILABLE, Reason.UNAUTHORIZED):
-                self._pace.answered()
+                self._pace.answered(began)
             elif failure.limited:
                 self._pace.limited(began, now)
             else:
-                self._pace.failed(began, now, failure.reason)
+                news = self._pace.failed(began, now, failure.reason)
             if failure and failure.retry_after:
                 self._pace.hold(now + min(failure.retry_after, _LONGEST_BELIEVED))
-            self._pace.calling -= 1
             after = self._pace.broken
-            metrics.llm_pace(self._pace.allowed, is_open=after is not None)
-            self._changed.notify_all()
-        if failure and after:
-            failure.waitable = False
-            failure.later = failure.later or (before is not None and failure.reason is Reason.UNAUTHORIZED)
-        if after and not before:
+            self._end()
+        if failure:
+            failure.waitable = failure.waitable and not after
+            failure.later = failure.later or (failure.reason is Reason.UNAUTHORIZED and not news)
+        if news:
             _log.warning("circuit_opened", reason=after)
         elif before and not after:
             _log.info("circuit_closed", reason=before)
+
+    def give_up(self) -> None:
+        """End a call of which nothing is known, not even whether the model has answered."""
+        with self._changed:
+            self._end()
 
     def close(self) -> None:
         """Let no further evaluation begin, and wake those that wait for it."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _admits(self) -> bool:
+        now = self._clock.monotonic()
+        if now < self._pace.not_before:
+            return False
+        if not self._pace.broken:
+            return self._working < int(self._pace.limit)
+        # One tries at a time; but one that hangs must not keep out the next.
+        if now < self._trying_since + _LONGEST_PAUSE:
+            return False
+        self._trying_since = now
+        return True
+
+    def _end(self) -> None:
+        self._pace.calling -= 1
+        metrics.llm_pace(int(self._pace.limit), is_open=self._pace.broken is not None)
+        self._changed.notify_all()
 
     def _pause(self) -> float:
         return max(0.0, self._pace.not_before - self._clock.monotonic())

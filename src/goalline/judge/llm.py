@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
@@ -60,9 +60,13 @@ class LlmJudge:
     concurrency: int = 1
     prices: Prices = field(default_factory=Prices)
     clock: Clock = field(default_factory=Clock)
-    gate: Gate | None = None
+    gate: InitVar[Gate | None] = None
+    _gate: Gate = field(init=False, repr=False)
     _opened: "tuple[Provider, Asker] | None" = field(default=None, init=False, repr=False)
     _opening: Lock = field(default_factory=Lock, init=False, repr=False)
+
+    def __post_init__(self, gate: Gate | None) -> None:
+        self._gate = gate or Gate(self.concurrency, self.clock)
 
     @classmethod
     def from_settings(cls, settings: Settings, concurrency: int, gate: Gate | None = None) -> Self:
@@ -80,6 +84,11 @@ class LlmJudge:
             prices=Prices.parse(settings.price_per_million),
             gate=gate,
         )
+
+    @property
+    def refused(self) -> bool:
+        """Whether the endpoint refuses the key, so that nobody's conversation would be judged."""
+        return self._gate.broken is Reason.UNAUTHORIZED
 
     def judge(self, goals: Sequence[GoalInForce], turns: Sequence[Turn]) -> Judgement:
         """Return one grounded verdict for each goal, in the order of `goals`.
@@ -135,7 +144,7 @@ class LlmJudge:
             concurrency=self.concurrency,
             prices=self.prices,
             clock=self.clock,
-            gate=self.gate or Gate(self.concurrency, self.clock),
+            gate=self._gate,
         )
         options = {"max_completion_tokens": self.max_output_tokens} if self.max_output_tokens else {}
         asker = Asker(provider.complete, self.output_mode, self.model, options)

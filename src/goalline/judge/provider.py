@@ -92,11 +92,12 @@ class Provider:
         hearing.patience -= began - asked
         if still_to_wait is not None:
             raise Failure(Reason.UNAVAILABLE, retry_after=still_to_wait)
-        answer: Completion | Failure | None = None
         try:
             answer = self._post(request)
-        finally:
-            self._gate.leave(began, answer if isinstance(answer, Failure) else None)
+        except BaseException:
+            self._gate.give_up()
+            raise
+        self._gate.leave(began, answer if isinstance(answer, Failure) else None)
         took = self._clock.monotonic() - began
         metrics.llm_called(answer.reason if isinstance(answer, Failure) else "ok", took)
         if isinstance(answer, Failure):

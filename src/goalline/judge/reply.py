@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from json import JSONDecodeError
+from threading import Lock
 from typing import Any, Self, cast
 
 import instructor
@@ -42,6 +43,9 @@ class Asker:
         self, complete: Callable[[Request], Completion], mode: OutputMode, model: str, options: Request
     ) -> None:
         self._complete = complete
+        # Threads that parse answers side by side win nothing, as one at a time runs anyway; but all of them together
+        # leave little of the interpreter to a webhook in the same process. So one at a time asks for it.
+        self._thinking = Lock()
         self._mode = _MODES[mode]
         # instructor's `patch` would prepare and inspect all of this anew for each call, which doubles its share of
         # the time. Only the messages differ between calls; what a mode puts around those is kept as frames.
@@ -61,15 +65,16 @@ class Asker:
             for message, frame in zip(messages, self._frames, strict=True)
         ]
         try:
-            reply = retry_sync(
-                self._create,
-                CheckedReply,
-                (),
-                {**self._request, "messages": framed},
-                max_retries=_REASKS,
-                strict=False,  # a number in quotes is still that number
-                mode=self._mode,
-            )
+            with self._thinking:
+                reply = retry_sync(
+                    self._create,
+                    CheckedReply,
+                    (),
+                    {**self._request, "messages": framed},
+                    max_retries=_REASKS,
+                    strict=False,  # a number in quotes is still that number
+                    mode=self._mode,
+                )
         except InstructorRetryException as error:
             if isinstance(error.__cause__, Failure):
                 return error.__cause__.with_traceback(None)
@@ -83,7 +88,11 @@ class Asker:
         if hearing.asked:
             metrics.reasked()
         hearing.asked = True
-        completion = self._complete(request)
+        self._thinking.release()
+        try:
+            completion = self._complete(request)
+        finally:
+            self._thinking.acquire()
         hearing.fault = Reason.INVALID_ANSWER
         if not (completion.choices and completion.choices[0].message):
             raise ResponseParsingError("the response holds no answer")

@@ -1,8 +1,7 @@
 """The bell, and who answers it."""
 
 import threading
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 
 from goalline import pipeline
 from goalline.bootstrap import Services
+from goalline.store.conversations.claims import Claim
 from goalline.store.conversations.work import Work
 from goalline.store.database import DatabaseUnavailable
 from goalline.telemetry import log, place_of
@@ -36,7 +36,7 @@ class Bell:
         self._leases = Leases()
         self._turns = Turns(parts.database, self._leases)
         self._suspects = threading.Lock()
-        self._ending = threading.Event()
+        self._ending, self._left = threading.Event(), threading.Event()
         # A queue in this process never keeps anybody waiting; one that is reached over a network may.
         self._ringer = None if parts.embedded else Ringer(self._send)
         self.ticker = Ticker(parts, self.ring, self._leases)
@@ -68,14 +68,15 @@ class Bell:
 
         A bell tells that there is work, and names some. Which is done first is for the turns of the projects to say.
         """
-        while True:
-            with self._parts.gate.working() as admitted:
-                if admitted and self._run(UUID(evaluation_id)):
-                    continue
-                if not admitted:
-                    # This worker is about to end: let another one answer.
-                    self.ring([UUID(evaluation_id)])
-                return
+        rung = UUID(evaluation_id)
+        if self._run(rung, suspects=False) or not self._suspects.acquire(blocking=False):
+            return
+        # A suspect may be what kills workers. They are judged one at a time, so that none is blamed for another one.
+        try:
+            while self._run(rung, suspects=True):
+                pass
+        finally:
+            self._suspects.release()
 
     def drain(self) -> None:
         """Begin nothing more; what is under way goes on."""
@@ -84,59 +85,64 @@ class Bell:
 
     def hand_back(self) -> None:
         """Let others have what was begun here and has not ended by now."""
+        self._left.set()
+        self._hand_back(self._leases.held())
+        self.close(_FLUSH_SECONDS)
+
+    def _hand_back(self, held: Sequence[Claim]) -> None:
         try:
-            self.ring(pipeline.hand_back(self._parts.database, self._leases.held(), utc_now()))
+            self.ring(pipeline.hand_back(self._parts.database, held, utc_now()))
         except Exception as error:
             _log.warning("not_handed_back", error=place_of(error))
-        self.close(_FLUSH_SECONDS)
 
     def _send(self, evaluation_id: UUID) -> None:
         self._actor.send(str(evaluation_id))
 
-    def _run(self, rung: UUID) -> bool:
-        """Run one evaluation; return whether it was a suspect, of which more may wait for this one to end."""
-        settings = self._parts.settings
-        with ExitStack() as until_the_end, bound_contextvars(evaluation_id=str(rung)):
-            alone = self._suspects.acquire(blocking=False)
-            if alone:
-                until_the_end.callback(self._suspects.release)
+    def _run(self, rung: UUID, *, suspects: bool) -> bool:
+        """Run one evaluation when the gate lets it through; return whether there was one."""
+        with self._parts.gate.working() as admitted, bound_contextvars(evaluation_id=str(rung)):
+            if not admitted:
+                # This worker is about to end: let another one answer.
+                if not suspects:
+                    self.ring([rung])
+                return not suspects
             try:
-                work = self._claim(rung, alone)
-                if work is None:
-                    # Bells ring more than once: whoever comes second finds nothing to do.
-                    return False
-                if not work.claim.suspect:
-                    until_the_end.close()
-                with (
-                    self._leases.holding(work.claim),
-                    bound_contextvars(evaluation_id=str(work.claim.evaluation_id)),
-                ):
-                    status = pipeline.evaluate(
-                        self._database,
-                        self._parts.judge,
-                        work,
-                        utc_now,
-                        give_up_after=timedelta(seconds=settings.give_up_after_seconds),
-                    )
-                    _log.info("evaluated", status=status)
+                # Bells ring more than once: whoever comes second may find nothing to do.
+                work = self._claim(rung, suspects)
+                if work:
+                    self._evaluate(work)
             except Exception as error:
                 # Raising would store the message with its traceback in the broker. The lease brings the row back.
                 _log.error("evaluation_interrupted", error=place_of(error))
-                return False
-            return work.claim.suspect
+                return not suspects
+            return work is not None
 
     def _claim(self, rung: UUID, suspects: bool) -> Work | None:
         lease = timedelta(seconds=self._parts.settings.lease_seconds)
         for pause in _CLAIM_AGAIN_SECONDS:
             try:
-                turns = self._turns.next()
-                return pipeline.claim(self._database, rung, utc_now(), lease, turns=turns, suspects=suspects)
+                for turns in (self._turns.next, self._turns.all):
+                    work = pipeline.claim(self._database, rung, utc_now(), lease, turns=turns(), suspects=suspects)
+                    if work:
+                        return work
             except DatabaseUnavailable as error:
                 # The bell has rung, and would ring again only when the sweep has found that nobody came.
                 _log.warning("claim_waits_for_database", cause=str(error))
                 if self._ending.wait(pause):
                     break
+            else:
+                break
         return None
+
+    def _evaluate(self, work: Work) -> None:
+        give_up_after = timedelta(seconds=self._parts.settings.give_up_after_seconds)
+        with self._leases.holding(work.claim), bound_contextvars(evaluation_id=str(work.claim.evaluation_id)):
+            if self._left.is_set():
+                # Claimed a moment after all the others were handed back.
+                self._hand_back([work.claim])
+                return
+            status = pipeline.evaluate(self._database, self._parts.judge, work, utc_now, give_up_after=give_up_after)
+            _log.info("evaluated", status=status)
 
 
 class _WhileWorking(dramatiq.Middleware):

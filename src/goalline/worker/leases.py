@@ -57,7 +57,7 @@ class Turns:
     """Whose turn it is: of the projects that wait, the one with the fewest judgements in this process.
 
     So a project with ten evaluations does not wait behind another one's ten thousand. Which projects wait is looked up
-    once a second at most; what came since is found by the bell that names it.
+    once a second at most, and again by whoever finds nothing there: a bell is spent in vain only where nothing waits.
     """
 
     def __init__(self, database: Database, leases: Leases) -> None:
@@ -77,3 +77,9 @@ class Turns:
             finally:
                 self._looking.release()
         return self._leases.fewest(self._waiting, _MOST_TRIED)
+
+    def all(self) -> Sequence[UUID]:
+        """Look up which projects wait by now, and return all of them in their order."""
+        with self._database.reading() as session:
+            self._waiting = turns.waiting(session, utc_now())
+        return self._leases.fewest(self._waiting, len(self._waiting))

@@ -23,16 +23,17 @@ class Ticker(threading.Thread):
         self._parts, self._ring, self._leases = parts, ring, leases
         self._stopping = threading.Event()
         self._retained = pipeline.Retained()
+        # The in-process bell forgets with its process: at the start every queued row is rung for.
+        self._forgotten = parts.embedded
+        self._failed = False
 
     def run(self) -> None:
         """Tick until `stop` is called."""
-        # The in-process bell forgets with its process: at the start every queued row is rung for.
-        forgotten = self._parts.embedded
         while True:
             try:
-                self.tick(forgotten=forgotten)
-                forgotten = False
+                self.tick()
             except Exception as error:
+                self._failed = True
                 _log.warning("tick_failed", error=type(error).__name__)
             if self._stopping.wait(self._parts.settings.sweep_seconds):
                 return
@@ -41,16 +42,26 @@ class Ticker(threading.Thread):
         """End after the present tick."""
         self._stopping.set()
 
-    def tick(self, *, forgotten: bool) -> None:
-        """Renew and sweep once; with `forgotten` ring for everything queued."""
+    def tick(self) -> None:
+        """Renew, sweep, and let some old words go, once each."""
+        self._renew()
+        if self._failed:
+            # The database was away, perhaps for longer than leases last. All who are alive renew theirs first.
+            self._failed = False
+        elif not self._parts.gate.resting:
+            # While nobody may ask the model, nobody here would answer.
+            self._ring(pipeline.sweep(self._parts.database, utc_now(), forgotten=self._forgotten))
+            self._forgotten = False
+        self._retain()
+
+    def _renew(self) -> None:
         held = self._leases.held()
         if held:
             lease_until = utc_now() + timedelta(seconds=self._parts.settings.lease_seconds)
             with self._parts.database.transaction() as session:
                 claims.renew(session, held, lease_until)
-        # While nobody may ask the model, nobody here would answer.
-        if not self._parts.gate.broken:
-            self._ring(pipeline.sweep(self._parts.database, utc_now(), forgotten=forgotten))
+
+    def _retain(self) -> None:
         days, place = self._parts.settings.transcript_days, self._retained.then
         self._retained = pipeline.retain(self._parts.database, days, utc_now(), place)
         if self._retained.deleted:

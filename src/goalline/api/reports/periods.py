@@ -1,8 +1,6 @@
 """Stretches of time in a query: days of the project, or moments."""
 
-import re
 from collections.abc import Collection
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
@@ -10,34 +8,17 @@ from fastapi import Query as QueryParameter
 from pydantic import BeforeValidator, WithJsonSchema
 
 from goalline.api.deps import Query
-from goalline.domain.calendar import Interval, day_start, local_day
+from goalline.domain.calendar import DAY, TIME, Interval, day_or_time, day_start, local_day
 from goalline.domain.refusal import Invalid
 from goalline.domain.text import Line
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIME = re.compile(_DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 _MOST_INTERVALS = 1_100
 _SHORTEST = {Interval.DAY: 1, Interval.WEEK: 7, Interval.MONTH: 28}
 """The fewest days that an interval has."""
 
 
-def _day_or_time(value: object) -> object:
-    found = _read(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be a day such as 2026-11-21, or an RFC 3339 time such as 2026-11-21T09:30:00Z")
-    if not 2000 <= found.year < 9000:
-        raise ValueError("must lie between the years 2000 and 9000")
-    return found
-
-
-def _read(value: str) -> date | datetime | None:
-    # Python reads more than these two forms, such as weeks, and not all its versions read the same.
-    with suppress(ValueError):
-        if _DAY.fullmatch(value):
-            return date.fromisoformat(value)
-        if _TIME.fullmatch(value):
-            return datetime.fromisoformat(value.upper())
-    return None
+def _day_or_time(value: object) -> date | datetime:
+    return day_or_time(value if isinstance(value, str) else "")
 
 
 Day = Annotated[
@@ -47,7 +28,7 @@ Day = Annotated[
         {
             "anyOf": [
                 {"type": "string", "format": form, "pattern": f"^[2-8][0-9]{{3}}{written.pattern[8:]}$"}
-                for form, written in (("date", _DAY), ("date-time", _TIME))
+                for form, written in (("date", DAY), ("date-time", TIME))
             ]
         }
     ),

@@ -18,7 +18,7 @@ _CLAIMING = (
     update(_evaluation)
     .where(
         _evaluation.c.status == Status.QUEUED,
-        _evaluation.c.interruptions < bindparam("suspect_from"),
+        _evaluation.c.interruptions.between(bindparam("least"), bindparam("most")),
     )
     .values(
         status=Status.RUNNING,
@@ -51,7 +51,7 @@ _CLAIM_OLDEST = _CLAIMING.where(
         _oldest.c.project_id == bindparam("whose"),
         is_queued(_oldest),
         _oldest.c.due_at <= bindparam("now"),
-        _oldest.c.interruptions < bindparam("suspect_from"),
+        _oldest.c.interruptions.between(bindparam("least"), bindparam("most")),
     )
     .order_by(_oldest.c.due_at)
     .limit(1)
@@ -101,6 +101,8 @@ _RELEASE = _OWNED.values(
     reason=bindparam("new_reason"),
     due_at=bindparam("new_due_at"),
     ring_at=bindparam("new_due_at"),
+    # Whoever hands it back has survived it.
+    interruptions=0,
     **_SPENT,
 ).returning(_evaluation.c.id)
 _FINISH = _OWNED.values(
@@ -132,11 +134,11 @@ class Claim:
 
 
 def claim(
-    session: Session, evaluation_id: UUID, now: datetime, lease_until: datetime, *, suspects: bool = True
+    session: Session, evaluation_id: UUID, now: datetime, lease_until: datetime, *, suspects: bool = False
 ) -> Claim | None:
     """Take a queued evaluation that is due, or return None where somebody else has it or it has ended.
 
-    Without `suspects`, one that may be what kills workers is left alone.
+    Those that may be what kills workers are taken with `suspects` alone, and with it no others are.
     """
     values = {"evaluation_id": evaluation_id, **_terms(now, lease_until, suspects)}
     row = run(session, _CLAIM, values).first()
@@ -144,7 +146,7 @@ def claim(
 
 
 def claim_oldest(
-    session: Session, project_id: UUID, now: datetime, lease_until: datetime, *, suspects: bool = True
+    session: Session, project_id: UUID, now: datetime, lease_until: datetime, *, suspects: bool = False
 ) -> Claim | None:
     """Take the evaluation of a project that has been due for longest, or return None where none is; see `claim`."""
     values = {"whose": project_id, **_terms(now, lease_until, suspects)}
@@ -203,7 +205,8 @@ def finish(
 
 
 def _terms(now: datetime, lease_until: datetime, suspects: bool) -> dict[str, Any]:
-    return {"now": now, "lease_until": lease_until, "suspect_from": MOST_INTERRUPTIONS if suspects else SUSPECT_AFTER}
+    least, most = (SUSPECT_AFTER, MOST_INTERRUPTIONS) if suspects else (0, SUSPECT_AFTER - 1)
+    return {"now": now, "lease_until": lease_until, "least": least, "most": most}
 
 
 def _fence(held: Claim) -> dict[str, Any]:

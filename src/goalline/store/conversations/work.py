@@ -13,6 +13,7 @@ from goalline.domain.transcript import Turn, is_empty
 from goalline.store.conversations import claims, conversations
 from goalline.store.conversations.claims import Claim
 from goalline.store.goals import histories
+from goalline.telemetry import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Work:
     transcript_digest: str
     goals: Sequence[GoalInForce]
     erased: bool = False
+    unreadable: str | None = None
+    """The kind and place of the error that reading it ended in."""
 
     @property
     def needless(self) -> Reason | None:
@@ -42,7 +45,7 @@ def begin(
     lease: timedelta,
     *,
     turns: Sequence[UUID] = (),
-    suspects: bool = True,
+    suspects: bool = False,
 ) -> Work | None:
     """Claim an evaluation and read what it is about; None where somebody else has it or it has ended.
 
@@ -53,6 +56,14 @@ def begin(
     )
     if claim is None:
         return None
+    try:
+        return _read(session, claim)
+    except (ValueError, TypeError, LookupError) as error:
+        # The claim stands: rolled back with the rest, it would be the first to be claimed again, and so for ever.
+        return Work(claim, (), "", (), unreadable=place_of(error))
+
+
+def _read(session: Session, claim: Claim) -> Work:
     said = conversations.to_judge(session, claim.conversation_id)
     known = histories.histories(session, said.project_id, said.agent_id)
     in_force = goals_in_force(known, said.agent_id, said.ended_at)
