@@ -305,21 +305,26 @@ def retry(
     return Retried(queued, len(found) - len(queued), found[-1] if len(found) == limit else None)
 
 
-def sweep(database: Database, now: datetime, *, forgotten: bool = False) -> list[UUID]:
+def sweep(database: Database, now: datetime, *, forgotten: bool = False, idle: int = 0) -> list[UUID]:
     """Return the evaluations to ring for: queued ones that nobody took, running ones whose worker died.
 
     Each is returned once in `RING_AGAIN_AFTER`, however many sweepers there are; and as long as nobody takes it, ever
     less often, so that a backlog does not fill the broker. With `forgotten`, for a bell that lost its memory, every
     queued evaluation that is due counts as not rung for yet.
+
+    Whoever could begin `idle` evaluations now also gets up to as many that have been due for longer than a bell is on
+    its way: theirs were spent on older ones, whose own had got lost.
     """
     with database.transaction() as session:
         if forgotten:
             recovery.forget_bells(session, now)
         found = recovery.recover(session, now, SWEEP_LIMIT)
+        overdue = recovery.overdue(session, now, min(idle, SWEEP_LIMIT)) if len(found.ringing) < idle else []
+    ringing = list(dict.fromkeys([*found.ringing, *overdue]))
     metrics.leases_lost(found.lost)
     metrics.evaluations_ended(Status.FAILED, Reason.POISON, found.given_up)
-    metrics.sweep_rang(len(found.ringing))
-    return found.ringing
+    metrics.sweep_rang(len(ringing))
+    return ringing
 
 
 def hand_back(database: Database, held: Sequence[Claim], now: datetime) -> list[UUID]:

@@ -290,6 +290,21 @@ def test_no_more_evaluations_are_begun_than_may_ask() -> None:
         assert passing() == 3
 
 
+def test_it_tells_how_many_evaluations_more_could_be_begun(time: Time) -> None:
+    gate = Gate(10, time.clock)
+    with gate.working(), gate.working():
+        assert gate.free == 8
+        call(gate, Failure(Reason.UNAUTHORIZED))
+        assert gate.free == 0
+        time.sleep(1)
+        assert gate.free == 0
+    assert gate.free == 1
+    call(gate)
+    assert gate.free == 10
+    gate.close()
+    assert gate.free == 0
+
+
 def test_no_evaluation_is_begun_while_the_circuit_is_open(time: Time) -> None:
     gate = Gate(10, Clock(monotonic=lambda: time.seconds))
     call(gate, Failure(Reason.UNAVAILABLE, retry_after=3_600))

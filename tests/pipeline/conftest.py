@@ -73,8 +73,8 @@ class Stage:
             return None
         return pipeline.evaluate(self.world.database, judge, work, lambda: at, give_up_after=give_up_after)
 
-    def sweep(self, at: datetime, *, forgotten: bool = False) -> list[UUID]:
-        return pipeline.sweep(self.world.database, at, forgotten=forgotten)
+    def sweep(self, at: datetime, *, forgotten: bool = False, idle: int = 0) -> list[UUID]:
+        return pipeline.sweep(self.world.database, at, forgotten=forgotten, idle=idle)
 
     def verdicts(self) -> dict[int, tuple[Outcome, bool]]:
         """Return outcome and whether it counts, by the number of the evaluation."""

@@ -140,3 +140,31 @@ def test_a_judgement_that_comes_too_late_leaves_no_trace_in_the_rates(
     stage.world.goal()
     stage.evaluate(ScriptedJudge(meanwhile=lambda: lost(stage)), stage.receive().evaluation_id)
     assert stage.verdicts() == {}
+
+
+def test_whoever_is_idle_rings_for_what_is_overdue_though_it_was_rung_for_just_now(stage: Stage) -> None:
+    made = {stage.receive(f"call-{number}").evaluation_id for number in range(3)}
+    at = NOW + RING_AGAIN_AFTER
+    assert {*stage.sweep(at)} == made
+    assert stage.sweep(at + SECOND) == []
+    assert {*stage.sweep(at + SECOND, idle=8)} == made
+    assert len({*stage.sweep(at + SECOND, idle=2)} & made) == 2
+
+
+def test_whoever_is_idle_leaves_alone_what_a_bell_is_on_its_way_for(stage: Stage) -> None:
+    stage.receive()
+    assert stage.sweep(NOW + SECOND, idle=8) == []
+
+
+def test_whoever_is_idle_rings_once_for_what_was_lost_and_is_overdue(stage: Stage) -> None:
+    evaluation_id = stage.receive().evaluation_id
+    assert stage.sweep(NOW + RING_AGAIN_AFTER, idle=8) == [evaluation_id]
+
+
+def test_whoever_is_idle_leaves_alone_what_waits_for_the_provider_and_what_runs(stage: Stage) -> None:
+    stage.world.goal()
+    delayed, running = stage.receive("delayed").evaluation_id, stage.receive("running").evaluation_id
+    stage.evaluate(ScriptedJudge(error=JudgeUnavailable(EFFORT)), delayed, NOW)
+    with pytest.raises(KilledError):
+        stage.evaluate(ScriptedJudge(meanwhile=die), running, NOW)
+    assert stage.sweep(NOW + 10 * SECOND, idle=8) == []

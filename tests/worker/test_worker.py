@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from goalline import bootstrap, pipeline, worker
 from goalline.bootstrap import Services
 from goalline.domain.evaluation import RING_AGAIN_AFTER, Status
+from goalline.judge.gate import Gate
 from goalline.settings import Settings
 from goalline.store.conversations import retention
 from goalline.store.database import Database, DatabaseUnavailable
@@ -86,6 +87,18 @@ def test_what_nobody_heard_is_rung_for_again(parts: Services, project: Project) 
     bell = Bell(parts)
     with time_machine.travel(NOW + RING_AGAIN_AFTER, tick=False):
         tick(bell)
+    assert [message.args for message in rung(parts.broker)] == [(str(evaluation_id),)]
+
+
+def test_a_worker_with_nothing_to_do_rings_for_what_is_overdue(parts: Services, project: Project) -> None:
+    evaluation_id = received(parts, project)
+    idle = Bell(replace(parts, gate=Gate(1)))
+    busy = replace(parts, gate=Gate(1), broker=StubBroker(middleware=[]))
+    with time_machine.travel(NOW + timedelta(seconds=30), tick=False):
+        with busy.gate.working():
+            tick(Bell(busy))
+        tick(idle)
+    assert rung(busy.broker) == []
     assert [message.args for message in rung(parts.broker)] == [(str(evaluation_id),)]
 
 

@@ -129,6 +129,14 @@ class Gate:
         """Whether nobody may ask at all, not even one to try."""
         return self._pause() > 0
 
+    @property
+    def free(self) -> int:
+        """How many evaluations more could be begun now."""
+        with self._changed:
+            if self._closed or self._pause():
+                return 0
+            return max(0, (1 if self._pace.broken else int(self._pace.limit)) - self._working)
+
     @contextmanager
     def working(self) -> Iterator[bool]:
         """Wait until another evaluation can be begun, and count it meanwhile; False once the gate is closed."""

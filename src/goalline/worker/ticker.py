@@ -50,7 +50,8 @@ class Ticker(threading.Thread):
             self._failed = False
         elif not self._parts.gate.resting:
             # While nobody may ask the model, nobody here would answer.
-            self._ring(pipeline.sweep(self._parts.database, utc_now(), forgotten=self._forgotten))
+            idle = self._parts.gate.free
+            self._ring(pipeline.sweep(self._parts.database, utc_now(), forgotten=self._forgotten, idle=idle))
             self._forgotten = False
         self._retain()
 

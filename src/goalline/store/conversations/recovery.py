@@ -1,16 +1,25 @@
 """Recovery: evaluations that nobody took, or whose worker died, are found again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, update
 from sqlmodel import Session, select
 
 from goalline.domain.evaluation import MOST_INTERRUPTIONS, Reason, Status, ring_again_delay
+from goalline.store.database import run
 from goalline.store.tables import Evaluation, is_open, is_queued, table
 
+_ON_ITS_WAY = timedelta(seconds=5)
+
 _evaluation = table(Evaluation)
+_OVERDUE = (
+    select(_evaluation.c.id)
+    .where(is_queued(_evaluation), _evaluation.c.due_at <= bindparam("before"))
+    .limit(bindparam("most"))
+)
 
 _END_POISON = (
     update(_evaluation)
@@ -53,6 +62,12 @@ def forget_bells(session: Session, now: datetime) -> None:
         .where(is_open(_evaluation), is_queued(_evaluation), _evaluation.c.due_at <= now, _evaluation.c.ring_at > now)
         .values(ring_at=now)
     )
+
+
+def overdue(session: Session, now: datetime, limit: int) -> Sequence[UUID]:
+    """Return up to `limit` queued evaluations that have been due for so long that no bell can still be on its way."""
+    found: Sequence[UUID] = run(session, _OVERDUE, before=now - _ON_ITS_WAY, most=limit).scalars().all()
+    return found
 
 
 def recover(session: Session, now: datetime, limit: int) -> Recovered:
