@@ -4,10 +4,10 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.drill.model import SILENCE_SECONDS, order
-from bench.drill.plant import LLM_TIMEOUT_SECONDS, DrillError, Plant, Program
+from bench.drill.plant import LEASE_SECONDS, LLM_TIMEOUT_SECONDS, DrillError, Plant, Program
 from goalline.judge.stand_in import Fault
 from tests.running import wait_until
 from tests.servers import flush
@@ -114,10 +114,12 @@ def _restarted(which: Callable[[Plant], Sequence[Program]]) -> Callable[..., Abs
     return strike
 
 
-def _answering(*faults: Fault) -> Callable[..., AbstractContextManager[None]]:
+def _answering(*ways: Fault) -> Callable[..., AbstractContextManager[None]]:
+    """Return a fault by which the model answers everything in one of these ways."""
+
     @contextmanager
-    def strike(plant: Plant, _dice: random.Random) -> Iterator[None]:
-        order(plant.model_url, *faults)
+    def strike(plant: Plant, dice: random.Random) -> Iterator[None]:
+        order(plant.model_url, replace(dice.choice(ways), repeat=True))
         yield
         order(plant.model_url)
 
@@ -173,14 +175,18 @@ _KINDS = [
     Kind("worker killed", _killed(_workers), (0.5, 2), _workers, _workers),
     Kind("worker restarted", _restarted(_workers), (0, 0), _workers, _workers),
     Kind("model killed", _killed(lambda plant: [plant.model]), (0.5, 2)),
-    Kind("model answers 429", _answering(Fault(status=429, headers={"Retry-After": "1"}, repeat=True)), (1, 3)),
-    Kind("model answers 500", _answering(Fault(status=500, repeat=True)), (1, 3)),
-    Kind("model answers garbage", _answering(Fault(content='{"verdicts": "all of them', repeat=True)), (0.5, 1.5)),
-    Kind("model quotes nobody", _answering(Fault(ungrounded=True, repeat=True)), (0.5, 1.5)),
-    Kind("model slow", _answering(Fault(delay=LLM_TIMEOUT_SECONDS / 2, repeat=True)), (1, 3)),
-    Kind("model silent", _answering(Fault(delay=SILENCE_SECONDS, repeat=True)), (1, 3)),
+    Kind("model answers 429", _answering(Fault(status=429), Fault(status=429, headers={"Retry-After": "1"})), (1, 3)),
+    Kind("model answers 500", _answering(Fault(status=500)), (1, 3)),
+    Kind("model refuses the key", _answering(Fault(status=401)), (1, 3)),
+    Kind("model answers garbage", _answering(Fault(content='{"verdicts": "all of them')), (0.5, 1.5)),
+    Kind("model quotes nobody", _answering(Fault(ungrounded=True)), (0.5, 1.5)),
+    Kind("model slow", _answering(Fault(delay=LLM_TIMEOUT_SECONDS / 2)), (1, 3)),
+    Kind("model silent", _answering(Fault(delay=SILENCE_SECONDS)), (1, 3)),
     Kind("Redis emptied", _redis_emptied, (0, 0), lambda plant: plant.redis_url),
     Kind("Redis restarted", _redis_restarted, (0.5, 2), lambda plant: plant.valkey),
     Kind("PostgreSQL restarted", _postgres("INT"), (0.5, 2), _server, _all),
     Kind("PostgreSQL killed", _postgres("KILL"), (0.5, 2), _server, _all),
+    Kind(
+        "PostgreSQL away until leases ran out", _postgres("INT"), (LEASE_SECONDS + 1, LEASE_SECONDS + 3), _server, _all
+    ),
 ]

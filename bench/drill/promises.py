@@ -23,7 +23,7 @@ CLOCK_SECONDS = 0.05
 """Two processes' looks at the same clock; what was asked this little after the end was asked before it was stored."""
 
 _MOST_ATTEMPTS = 30
-_EXPLAINED = ("empty_transcript", "ungrounded", "invalid_answer", "unavailable", "poison")
+_EXPLAINED = ("empty_transcript", "ungrounded", "invalid_answer", "unavailable", "unauthorized", "poison")
 """The reasons that the faults of a drill, and empty transcripts, account for."""
 _OPEN = (Status.QUEUED, Status.RUNNING)
 
