@@ -12,13 +12,10 @@ the commit. The row is the job: whatever happens to the bell, a queued row is fo
 open while the judge thinks.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import wraps
-from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from goalline.domain.evaluation import (
@@ -33,20 +30,21 @@ from goalline.domain.evaluation import (
     release_delay,
 )
 from goalline.domain.event import Event
-from goalline.domain.refusal import Conflict, NotFound
+from goalline.domain.refusal import Conflict
 from goalline.domain.transcript import Delivery, digest
-from goalline.store import rollups
-from goalline.store.contacts import contacts, deactivation, erasure
+from goalline.store import intake
+from goalline.store.contacts import contacts
 from goalline.store.conversations import backlog, claims, conversations, evaluations, recovery, retention
 from goalline.store.conversations import work as works
 from goalline.store.conversations.backlog import BacklogFilter, Place
 from goalline.store.conversations.claims import Claim
 from goalline.store.conversations.verdicts import counted_goals, store_verdicts, take_back_verdicts
 from goalline.store.conversations.work import Work
-from goalline.store.database import Database, DatabaseUnavailable, Session
+from goalline.store.database import Database, DatabaseUnavailable
 from goalline.store.goals import goals
-from goalline.store.rollups import ConversationPlace
-from goalline.store.tables import Conversation, Project
+from goalline.store.intake import Receipt
+from goalline.store.patience import insisting
+from goalline.store.tables import Project
 from goalline.store.track import recording
 from goalline.store.track.recording import Outcome, Vanished
 from goalline.telemetry import log, metrics, place_of
@@ -54,15 +52,10 @@ from goalline.telemetry import log, metrics, place_of
 SWEEP_LIMIT = 1_000
 """Most evaluations one sweep rings for; a longer backlog is served by the next sweeps."""
 
-STORE_AGAIN_SECONDS = (0.5, 1.0, 2.0, *[5.0] * 720)
-"""Pauses between the attempts to store what the judge found, where the database cannot: an hour of them."""
-
 _log = log(__name__)
 _NEEDLESS = {Reason.EMPTY_TRANSCRIPT, Reason.NO_GOAL_IN_FORCE, Reason.CONTACT_DEACTIVATED, Reason.ERASED}
 metrics.expect_failures(reason for reason in Reason if reason not in _NEEDLESS)
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Clock = Callable[[], datetime]
 
 
@@ -72,19 +65,6 @@ class Retained:
 
     deleted: int = 0
     then: retention.Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a delivery. With `ring` its evaluation waits for the bell; with `needless` it never will."""
-
-    row_id: UUID
-    conversation_id: str
-    evaluation_id: UUID
-    status: Status
-    duplicate: bool
-    ring: bool
-    needless: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,46 +89,14 @@ def receive(database: Database, project: Project, delivery: Delivery, now: datet
     Raises:
         Conflict: the conversation is stored with another agent.
     """
-    receipt = _receive(database, project, delivery, now)
+    # Before the transaction: on SQLite it holds up everybody else who writes.
+    words = digest(delivery.transcript)
+    with database.transaction() as session:
+        receipt = intake.take_in(session, project, delivery, words, now)
     metrics.conversation_received(duplicate=receipt.duplicate)
     if receipt.needless:
         metrics.evaluations_ended(Status.SKIPPED, receipt.needless)
     return receipt
-
-
-def _receive(database: Database, project: Project, delivery: Delivery, now: datetime) -> Receipt:
-    words = digest(delivery.transcript)
-    with database.transaction() as session:
-        silent = bool(deactivation.deactivated(session, project.id, [delivery.contact_id]))
-        row: Conversation | None = None
-        while row is None:
-            stored = conversations.insert_once(session, project, delivery, words, now, silent=silent)
-            if stored:
-                row_id, day = stored
-                needless = Reason.CONTACT_DEACTIVATED if silent else None
-                receipt = _first(session, project.id, row_id, delivery, needless, now)
-                rollups.count_conversations(session, ConversationPlace(project.id, day, delivery.agent_id), 1)
-                return receipt
-            # Deleted between the two looks at it, it is new after all.
-            with suppress(NotFound):
-                row = conversations.get(session, project.id, delivery.conversation_id, lock=True)
-
-        if row.ended_at is None:
-            # Its events came first.
-            return _end(session, row, delivery, words, now)
-        if row.erased_at is not None:
-            return _unchanged(session, row)
-        if row.agent_id != delivery.agent_id:
-            raise Conflict(
-                f"conversation {row.conversation_id!r} is stored with agent {row.agent_id!r}; "
-                "a conversation cannot move to another agent",
-                "agent_id",
-            )
-        if row.transcript_digest == words or _is_silent(session, row, delivery):
-            return _unchanged(session, row)
-        conversations.replace_transcript(session, row, delivery, words)
-        evaluation_id = _queue_again(session, row, now)
-        return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
 
 
 def track(
@@ -216,27 +164,7 @@ def evaluate(database: Database, judge: Judge, work: Work, clock: Clock, *, give
         return _fail(database, work.claim, Reason.INTERNAL_ERROR, None, clock(), place_of(error))
 
 
-def _insisting(store: Callable[P, T]) -> Callable[P, T]:
-    """Try again where the database cannot store how an evaluation ended: the model has been paid, and has answered.
-
-    A commit whose answer got lost is not made twice: the claim has ended with it.
-    """
-
-    @wraps(store)
-    def insist(*args: P.args, **kwargs: P.kwargs) -> T:
-        for pause in STORE_AGAIN_SECONDS:
-            try:
-                return store(*args, **kwargs)
-            except DatabaseUnavailable as error:
-                if pause == STORE_AGAIN_SECONDS[0]:
-                    _log.warning("result_waits_for_database", cause=str(error))
-                time.sleep(pause)
-        return store(*args, **kwargs)
-
-    return insist
-
-
-@_insisting
+@insisting
 def complete(database: Database, work: Work, judgement: Judgement, now: datetime) -> Status | None:
     """Store a judgement and count its verdicts, in one transaction; None where the claim was lost before."""
     status = _store(database, work, judgement, now)
@@ -279,7 +207,7 @@ def judge_again(database: Database, project_id: UUID, reference: str, now: datet
         row = conversations.get(session, project_id, reference, lock=True)
         if obstacle := backlog.obstacle(row):
             raise Conflict(obstacle)
-        evaluation_id = _queue_again(session, row, now)
+        evaluation_id = evaluations.enqueue_again(session, row, now, now + RING_AGAIN_AFTER)
         return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
 
 
@@ -364,53 +292,7 @@ def erase(database: Database, project_id: UUID, contact_id: str, now: datetime) 
         erased += some
 
 
-def _first(
-    session: Session, project_id: UUID, row_id: UUID, delivery: Delivery, needless: Reason | None, now: datetime
-) -> Receipt:
-    if needless:
-        evaluation_id, status = evaluations.skip(session, project_id, row_id, needless, now), Status.SKIPPED
-    else:
-        evaluation_id = evaluations.enqueue(session, project_id, row_id, 1, now, now + RING_AGAIN_AFTER)
-        status = Status.QUEUED
-    ring = not needless
-    return Receipt(
-        row_id, delivery.conversation_id, evaluation_id, status, duplicate=False, ring=ring, needless=needless
-    )
-
-
-def _end(session: Session, row: Conversation, delivery: Delivery, words: str, now: datetime) -> Receipt:
-    needless = Reason.ERASED if row.erased_at else None
-    if not needless and _is_silent(session, row, delivery):
-        needless = Reason.CONTACT_DEACTIVATED
-    day = conversations.end(session, row, delivery, words, now, silent=needless is not None)
-    receipt = _first(session, row.project_id, row.id, delivery, needless, now)
-    # Goals are locked before rollups, by everybody: see goals.remove.
-    recording.hold_goals(session, [row.id])
-    rollups.count_conversations(session, ConversationPlace(row.project_id, day, delivery.agent_id), 1)
-    recording.adopt(session, row.project_id, row.id, row.agent_id, delivery.agent_id)
-    if needless is Reason.CONTACT_DEACTIVATED:
-        erasure.erase(session, row.project_id, {row.id: delivery.agent_id}, now)
-    return receipt
-
-
-def _unchanged(session: Session, row: Conversation) -> Receipt:
-    latest = evaluations.newest(session, row)
-    return Receipt(row.id, row.conversation_id, latest.id, latest.status, duplicate=True, ring=False)
-
-
-def _is_silent(session: Session, row: Conversation, delivery: Delivery) -> bool:
-    # Asked anew, now that the conversation is held: whoever deactivates a contact has ended before, or waits.
-    return bool(deactivation.deactivated(session, row.project_id, {delivery.contact_id, row.contact_id}))
-
-
-def _queue_again(session: Session, row: Conversation, now: datetime) -> UUID:
-    ring_again_at = now + RING_AGAIN_AFTER
-    return evaluations.waiting(session, row.id, now, ring_again_at) or evaluations.enqueue(
-        session, row.project_id, row.id, row.evaluations + 1, now, ring_again_at
-    )
-
-
-@_insisting
+@insisting
 def _skip(database: Database, work: Work, reason: Reason, now: datetime) -> Status | None:
     with database.transaction() as session:
         row = conversations.lock(session, work.claim.conversation_id)
@@ -434,14 +316,14 @@ def _release(
     return _queue_until(database, claim, due_at, unavailable)
 
 
-@_insisting
+@insisting
 def _queue_until(database: Database, claim: Claim, due_at: datetime, unavailable: JudgeUnavailable) -> Status | None:
     with database.transaction() as session:
         released = claims.release(session, claim, due_at, unavailable.reason, unavailable.effort)
         return Status.QUEUED if released else None
 
 
-@_insisting
+@insisting
 def _fail(
     database: Database, claim: Claim, reason: Reason, effort: Effort | None, now: datetime, error: str | None = None
 ) -> Status | None:

@@ -13,7 +13,7 @@ from goalline.domain.evaluation import Effort, Judgement, Status
 from goalline.domain.goal import GoalInForce
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Evidence, Outcome, Verdict
-from goalline.pipeline import Receipt
+from goalline.store.intake import Receipt
 from goalline.store.tables import Evaluation
 from goalline.store.tables import Verdict as VerdictRow
 from tests.store.world import EFFORT, HOUR, LEASE, NOW, SECOND, World, delivery

@@ -8,9 +8,9 @@ from sqlalchemy import event
 
 from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason, Status
 from goalline.domain.refusal import Conflict
-from goalline.pipeline import Receipt
 from goalline.store.contacts import erasure
 from goalline.store.conversations import conversations
+from goalline.store.intake import Receipt
 from goalline.store.tables import Conversation, ConversationRollup, Evaluation, Verdict
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.store.contact_lives import MIA, NOA, activate, deactivate, erase, residue

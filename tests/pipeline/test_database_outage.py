@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
-from goalline import pipeline
 from goalline.domain.evaluation import JudgementFailed, JudgeUnavailable, Reason, Status
 from goalline.domain.verdict import Outcome
+from goalline.store import patience
 from goalline.store.database import DatabaseUnavailable
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.store.world import EFFORT, HOUR, LEASE, NOW, SECOND
@@ -46,7 +46,7 @@ def outage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outage]:
         if outage.lasts:
             connection.exec_driver_sql(read_only)
 
-    monkeypatch.setattr(pipeline, "time", SimpleNamespace(sleep=outage.pause))
+    monkeypatch.setattr(patience, "time", SimpleNamespace(sleep=outage.pause))
     sa.event.listen(database.engine, "begin", refuse)
     yield outage
     sa.event.remove(database.engine, "begin", refuse)

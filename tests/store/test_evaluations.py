@@ -176,10 +176,11 @@ def test_what_is_still_queued_will_judge_the_stored_words(world: World) -> None:
     row = world.conversation()
     first = world.newest(row)
     with world.database.transaction() as session:
-        assert evaluations.waiting(session, row.id, NOW, NOW + MINUTE) == first.id
+        assert evaluations.enqueue_again(session, row, NOW, NOW + MINUTE) == first.id
     world.claim(first.id)
     with world.database.transaction() as session:
-        assert evaluations.waiting(session, row.id, NOW, NOW + MINUTE) is None
+        second = evaluations.enqueue_again(session, row, NOW, NOW + MINUTE)
+    assert world.evaluation(second).number == 2
 
 
 def test_of_two_evaluations_that_are_queued_the_newer_one_is_waited_for(world: World) -> None:
@@ -188,7 +189,7 @@ def test_of_two_evaluations_that_are_queued_the_newer_one_is_waited_for(world: W
     second = world.queued(row, 2)
     release(world, held)
     with world.database.transaction() as session:
-        assert evaluations.waiting(session, row.id, NOW, NOW + MINUTE) == second
+        assert evaluations.enqueue_again(session, row, NOW, NOW + MINUTE) == second
 
 
 def test_a_sum_that_leaves_out_calls_of_unknown_cost_is_unknown(world: World) -> None:

@@ -14,9 +14,9 @@ from goalline.domain import money
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.transcript import Turn
 from goalline.domain.verdict import Evidence, Outcome
-from goalline.pipeline import Receipt
 from goalline.store.conversations import conversations
 from goalline.store.conversations.verdicts import NamedVerdict
+from goalline.store.intake import Receipt
 from goalline.store.tables import Conversation, Evaluation
 from goalline.store.track.overview import Overview
 

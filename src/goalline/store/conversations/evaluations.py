@@ -33,6 +33,13 @@ def enqueue(
     return evaluation_id
 
 
+def enqueue_again(session: Session, row: Conversation, now: datetime, ring_again_at: datetime) -> UUID:
+    """Store the next evaluation of a conversation, as `enqueue` does; one that is still queued is as good as new."""
+    return _still_queued(session, row.id, now, ring_again_at) or enqueue(
+        session, row.project_id, row.id, row.evaluations + 1, now, ring_again_at
+    )
+
+
 def enqueue_next(
     session: Session, project_id: UUID, newest: Mapping[UUID, int], now: datetime, ring_again_at: datetime
 ) -> list[UUID]:
@@ -88,7 +95,7 @@ def newest_of(session: Session, rows: Sequence[Conversation]) -> dict[UUID, Eval
     return {evaluation.conversation_id: evaluation for evaluation in found}
 
 
-def waiting(session: Session, conversation_id: UUID, now: datetime, ring_again_at: datetime) -> UUID | None:
+def _still_queued(session: Session, conversation_id: UUID, now: datetime, ring_again_at: datetime) -> UUID | None:
     """Return the evaluation that will judge the conversation as it is stored when this transaction commits.
 
     That is the newest one still queued. Delays that a failing LLM brought upon it end, and its deadline is a new
