@@ -22,10 +22,10 @@ from sqlalchemy import ColumnElement, func, select
 
 from bench.sample import GOALS, conversation
 from goalline.domain.evaluation import Status
-from goalline.judge.stand_in import MODEL, Fault, StandIn
+from goalline.judge.stand_in import Fault, StandIn
 from goalline.store.database import Database
 from goalline.store.tables import Evaluation, table
-from tests.running import environment, run, serving, working
+from tests.running import installed, serving, working
 
 _evaluation = table(Evaluation)
 _DOWN = Fault(status=503, repeat=True)
@@ -48,15 +48,9 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         model = stack.enter_context(StandIn())
         url = given.database or f"sqlite:///{folder}/goalline.db"
-        settings = environment(
-            GOALLINE_DATABASE_URL=url,
-            GOALLINE_REDIS_URL=given.redis,
-            GOALLINE_EMBEDDED_THREADS=given.threads,
-            GOALLINE_LOG_LEVEL="WARNING",
-            GOALLINE_MODEL=MODEL,
-            OPENAI_BASE_URL=model.url,
+        settings = installed(
+            folder, model.url, url, given.redis, GOALLINE_EMBEDDED_THREADS=given.threads, GOALLINE_LOG_LEVEL="WARNING"
         )
-        assert run(settings, folder, "migrate").returncode == 0
         model.script([_DOWN])
         goalline = stack.enter_context(serving(settings, folder))
         database = stack.enter_context(closing(Database(url)))

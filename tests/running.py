@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx2
 
+from goalline.judge.stand_in import MODEL
+
 _START_SECONDS = 60
 _END_SECONDS = 30
 
@@ -58,6 +60,22 @@ def run(settings: Mapping[str, str], folder: Path, *arguments: str) -> subproces
     return subprocess.run(
         command(*arguments), env=settings, cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
+
+
+def installed(
+    folder: Path, model_url: str, database_url: str, redis_url: str | None = None, **settings: object
+) -> dict[str, str]:
+    """Migrate a database, and return an environment for everything that runs on it with the stand-in as its model."""
+    found = environment(
+        GOALLINE_DATABASE_URL=database_url,
+        GOALLINE_REDIS_URL=redis_url,
+        GOALLINE_MODEL=MODEL,
+        OPENAI_BASE_URL=model_url,
+        **settings,
+    )
+    migrated = run(found, folder, "migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    return found
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx2
 
-from goalline.judge.stand_in import MODEL, StandIn
+from goalline.judge.stand_in import StandIn
 from tests.e2e.test_restarts import GOAL, rows
-from tests.running import Running, conversation, environment, run, serving, wait_until, working
+from tests.running import Running, conversation, installed, run, serving, wait_until, working
 
 BACKLOG, FEW = 300, 5
 
@@ -22,13 +22,7 @@ def test_a_few_conversations_are_judged_before_another_projects_backlog(
     postgres_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     with StandIn() as stand_in:
-        settings = environment(
-            GOALLINE_DATABASE_URL=postgres_url,
-            GOALLINE_REDIS_URL=redis_url,
-            GOALLINE_MODEL=MODEL,
-            OPENAI_BASE_URL=stand_in.url,
-        )
-        assert run(settings, tmp_path, "migrate").returncode == 0
+        settings = installed(tmp_path, stand_in.url, postgres_url, redis_url)
         with serving(settings, tmp_path) as goalline:
             _send(goalline, goalline.key, range(BACKLOG))
             assert run(settings, tmp_path, "projects", "create", "little").returncode == 0

@@ -10,7 +10,7 @@ import pytest
 
 from goalline.judge.stand_in import MODEL, Fault, StandIn
 from tests import servers
-from tests.running import Running, conversation, descendants, environment, run, serving, wait_until, working
+from tests.running import Running, conversation, descendants, environment, installed, run, serving, wait_until, working
 
 NUMBER = 12
 FAST = {"GOALLINE_LEASE_SECONDS": 3, "GOALLINE_SWEEP_SECONDS": 0.5}
@@ -64,14 +64,7 @@ def test_a_server_killed_while_it_judges_goes_on_after_its_restart(stand_in: Sta
 def test_what_a_killed_worker_was_judging_is_judged_by_the_next_one(
     stand_in: StandIn, postgres_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    settings = environment(
-        GOALLINE_DATABASE_URL=postgres_url,
-        GOALLINE_REDIS_URL=redis_url,
-        GOALLINE_MODEL=MODEL,
-        OPENAI_BASE_URL=stand_in.url,
-        **FAST,
-    )
-    assert run(settings, tmp_path, "migrate").returncode == 0
+    settings = installed(tmp_path, stand_in.url, postgres_url, redis_url, **FAST)
     stand_in.script([Fault(), Fault(), Fault(delay=600, repeat=True)])
     with serving(settings, tmp_path) as goalline:
         with working(settings, tmp_path, "--processes", "1", "--threads", "4") as worker:

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
-from goalline.judge.stand_in import MODEL, StandIn
-from tests.running import Running, conversation, environment, run, serving, wait_until, working
+from goalline.judge.stand_in import StandIn
+from tests.running import Running, conversation, installed, run, serving, wait_until, working
 
 CONVERSATIONS = 2_000
 CLIENTS = 16
@@ -21,14 +21,7 @@ def test_each_of_two_thousand_conversations_sent_twice_is_judged_and_counted_onc
     postgres_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     with StandIn() as stand_in:
-        settings = environment(
-            GOALLINE_DATABASE_URL=postgres_url,
-            GOALLINE_REDIS_URL=redis_url,
-            GOALLINE_MODEL=MODEL,
-            GOALLINE_LOG_LEVEL="WARNING",
-            OPENAI_BASE_URL=stand_in.url,
-        )
-        assert run(settings, tmp_path, "migrate").returncode == 0
+        settings = installed(tmp_path, stand_in.url, postgres_url, redis_url, GOALLINE_LOG_LEVEL="WARNING")
         with (
             serving(settings, tmp_path) as goalline,
             working(settings, tmp_path, "--processes", "2", "--threads", "16"),

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from goalline.judge.stand_in import MODEL, Fault, StandIn
-from tests.running import conversation, environment, free_port, run, serving, wait_until, working
+from goalline.judge.stand_in import Fault, StandIn
+from tests.running import conversation, free_port, installed, serving, wait_until, working
 from tests.telemetry.counts import samples
 
 CONVERSATIONS = 60
@@ -27,16 +27,15 @@ def test_the_port_of_two_worker_processes_tells_what_was_judged(
     port, temporary = free_port(), tmp_path / "temporary"
     temporary.mkdir()
     with StandIn() as model:
-        settings = environment(
-            GOALLINE_DATABASE_URL=postgres_url,
-            GOALLINE_REDIS_URL=redis_url,
-            GOALLINE_MODEL=MODEL,
+        settings = installed(
+            tmp_path,
+            model.url,
+            postgres_url,
+            redis_url,
             GOALLINE_PRICE_PER_MILLION="1,1",
             GOALLINE_METRICS_PORT=port,
-            OPENAI_BASE_URL=model.url,
             TMPDIR=temporary,
         )
-        assert run(settings, tmp_path, "migrate").returncode == 0
         with serving(settings, tmp_path) as goalline:
             for name, kind in GOALS:
                 goalline.post("/v1/goals", {"name": name, "description": f"The agent said so: {name}.", "kind": kind})

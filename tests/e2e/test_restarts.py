@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 
 from goalline.judge.stand_in import MODEL, Fault, StandIn
 from tests.e2e.wire import connected, head, heard
-from tests.running import Running, conversation, environment, run, serving, wait_until, working
+from tests.running import Running, conversation, environment, installed, run, serving, wait_until, working
 
 GOAL = {"name": "Appointment booked", "description": "The agent booked an appointment.", "kind": "primary"}
 CONVERSATIONS, CLIENTS = 400, 4
@@ -79,13 +79,7 @@ class Fleet:
 def test_a_rolling_restart_under_load_loses_nothing_and_answers_no_5xx(
     stand_in: StandIn, postgres_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    settings = environment(
-        GOALLINE_DATABASE_URL=postgres_url,
-        GOALLINE_REDIS_URL=redis_url,
-        GOALLINE_MODEL=MODEL,
-        OPENAI_BASE_URL=stand_in.url,
-    )
-    assert run(settings, tmp_path, "migrate").returncode == 0
+    settings = installed(tmp_path, stand_in.url, postgres_url, redis_url)
     stand_in.latency = 0.05
     sent, half = Counter[int](), Event()
     with ExitStack() as stack:
@@ -123,14 +117,7 @@ def test_a_rolling_restart_under_load_loses_nothing_and_answers_no_5xx(
 def test_a_worker_that_is_stopped_hands_back_what_the_model_keeps_waiting(
     stand_in: StandIn, postgres_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    settings = environment(
-        GOALLINE_DATABASE_URL=postgres_url,
-        GOALLINE_REDIS_URL=redis_url,
-        GOALLINE_MODEL=MODEL,
-        GOALLINE_SHUTDOWN_SECONDS=1,
-        OPENAI_BASE_URL=stand_in.url,
-    )
-    assert run(settings, tmp_path, "migrate").returncode == 0
+    settings = installed(tmp_path, stand_in.url, postgres_url, redis_url, GOALLINE_SHUTDOWN_SECONDS=1)
     stand_in.script([Fault(delay=600, repeat=True)])
     with serving(settings, tmp_path) as goalline:
         goalline.post("/v1/goals", GOAL)
