@@ -76,7 +76,9 @@ def test_the_demo_fails_when_the_model_does(tmp_path: Path) -> None:
         stand_in.script([Fault(status=401, repeat=True)])
         shown = demo(tmp_path, OPENAI_BASE_URL=stand_in.url, OPENAI_API_KEY="wrong")
     assert shown.returncode == 1
-    assert "1 failed, 34 queued" in shown.stdout
+    # Those that were asked about meanwhile may be on their way back into the queue.
+    assert re.search(r"^1 failed, .*\b1 skipped$", shown.stdout, re.MULTILINE)
+    assert "succeeded" not in shown.stdout
     assert "Check OPENAI_API_KEY" in shown.stderr
 
 

@@ -114,6 +114,15 @@ def test_a_rolling_restart_under_load_loses_nothing_and_answers_no_5xx(
     assert json.loads(verified.stdout) == {"differences": []}
 
 
+def test_a_worker_that_is_stopped_as_soon_as_it_says_that_it_is_ready_ends_in_order(
+    stand_in: StandIn, postgres_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    settings = installed(tmp_path, stand_in.url, postgres_url, redis_url)
+    with working(settings, tmp_path) as worker:
+        wait_until(lambda: "worker ready" in (tmp_path / "worker.log").read_text(), worker, tmp_path / "worker.log")
+        assert stop(worker) == 0
+
+
 def test_a_worker_that_is_stopped_hands_back_what_the_model_keeps_waiting(
     stand_in: StandIn, postgres_url: str, redis_url: str, tmp_path: Path
 ) -> None:

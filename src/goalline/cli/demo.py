@@ -173,10 +173,12 @@ def _run(client: _Client, patience: float, time_zone: str, *, dashboard: bool) -
             if refused:
                 # The others would wait until the key is taken.
                 err.print(refused[0]["explanation"], soft_wrap=True)
-            if refused or time.monotonic() > deadline:
-                break
-            time.sleep(0.2)
+            over = refused or time.monotonic() > deadline
+            if not over:
+                time.sleep(0.2)
             rows = client.conversations()
+            if over:
+                break
         progress.update(judged, completed=ended)
     show_conversations(rows, time_zone, dashboard=dashboard)
     show_rates(client.call("/v1/reports/goals")["goals"], client.call("/v1/reports/success-rate"), rows)

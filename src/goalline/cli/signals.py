@@ -10,6 +10,16 @@ TERMINATED = 143
 """The exit status after SIGTERM, as shells count it."""
 
 
+def hold_signals() -> None:
+    """Let SIGTERM and SIGINT wait until the program that this process is about to become can handle them.
+
+    What is blocked stays so through exec. Dramatiq unblocks both when its own handlers are in place; sent before that,
+    they would kill it as if there were no orderly end.
+    """
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM (status 143) and SIGINT (KeyboardInterrupt) end the block, so that its `finally` clauses run.
