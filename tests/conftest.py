@@ -27,6 +27,25 @@ settings.register_profile("ci", settings.get_profile("local"), derandomize=True,
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a second run, on other servers, leave out what does not depend on them."""
+    parser.addoption("--on-servers", action="store_true", help="only the tests that use PostgreSQL or Redis")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `--on-servers` leaves out."""
+    if config.getoption("--on-servers"):
+        without = [item for item in items if not _uses_servers(item)]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if _uses_servers(item)]
+
+
+def _uses_servers(item: pytest.Item) -> bool:
+    # A test that is run on one database after the other asks for its fixture by the name of its parameter.
+    names = [item.name, *getattr(item, "fixturenames", ())]
+    return any("postgres" in name or "redis" in name for name in names)
+
+
 def pytest_configure() -> None:
     """Refuse at once, before minutes of tests, when CI lacks the browser."""
     if REQUIRED and servers.chromium() is None:

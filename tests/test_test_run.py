@@ -12,11 +12,11 @@ ROOT = Path(__file__).parent.parent
 SKIPPED = "import pytest\ndef test_skipped():\n    pytest.skip('no reason')\n"
 
 
-def pytest_run(folder: Path, body: str, required: str) -> subprocess.CompletedProcess[str]:
+def pytest_run(folder: Path, body: str, required: str, *more: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_inner.py").write_text(body)
     options = ["-p", "no:cacheprovider", "-p", "tests.conftest", f"--rootdir={ROOT}", f"-c{ROOT / 'pyproject.toml'}"]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *options, str(folder / "test_inner.py")],
+        [sys.executable, "-m", "pytest", *options, *more, str(folder / "test_inner.py")],
         cwd=ROOT,
         env={**os.environ, "GOALLINE_TEST_REQUIRE_SERVICES": required},
         capture_output=True,
@@ -34,6 +34,18 @@ def test_a_run_that_must_not_skip_fails_when_it_skips(tmp_path: Path) -> None:
 def test_a_run_that_may_skip_passes_when_it_skips(tmp_path: Path) -> None:
     result = pytest_run(tmp_path, SKIPPED, required="")
     assert result.returncode == pytest.ExitCode.OK
+
+
+def test_a_run_on_other_servers_leaves_out_what_uses_none(tmp_path: Path) -> None:
+    body = (
+        "import pytest\n"
+        "def test_pure(tmp_path): pass\n"
+        "def test_queue(redis_url): pass\n"
+        "def test_both(database_url): pass\n"
+    )
+    result = pytest_run(tmp_path, body, "", "--on-servers", "--collect-only", "-q")
+    found = [line.rpartition("::")[2] for line in result.stdout.splitlines() if "::" in line]
+    assert found == ["test_queue", "test_both[postgres]"]
 
 
 def test_the_servers_end_with_a_test_run_that_is_killed(tmp_path: Path) -> None:
