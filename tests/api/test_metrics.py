@@ -89,7 +89,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the database say nothing until the block ends."""
     end = threading.Event()
     monkeypatch.setattr(probes, "_DATABASE_SECONDS", 0.05)
-    monkeypatch.setattr(probes, "queue", lambda *_: end.wait(60))
+    monkeypatch.setattr(probes, "open_work", lambda *_: end.wait(60))
     try:
         yield
     finally:

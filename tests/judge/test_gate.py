@@ -346,6 +346,15 @@ def test_a_refused_key_fails_one_evaluation_and_makes_the_others_wait(endpoint: 
         assert unavailable(judge).reason is Reason.UNAUTHORIZED
 
 
+def test_what_is_not_asked_because_the_key_is_refused_says_so_too(endpoint: Endpoint) -> None:
+    endpoint.answers(error(401))
+    judge = endpoint.judge(patience=0.5)
+    failed(judge)
+    asked = len(endpoint.requests)
+    assert unavailable(judge).reason is Reason.UNAUTHORIZED
+    assert len(endpoint.requests) == asked
+
+
 def test_a_key_that_is_taken_again_is_used_again(endpoint: Endpoint) -> None:
     endpoint.answers(error(401), error(401), completion())
     judge = endpoint.judge()

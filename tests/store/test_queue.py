@@ -64,19 +64,7 @@ def test_a_lease_that_nobody_swept_shows_a_minute_after_its_end(world: World) ->
 
 
 def test_looking_reads_the_index_of_what_is_open_and_not_what_has_ended(world: World) -> None:
-    plans: list[str] = []
-    with world.database.reading() as session:
-        connection = session.connection()
-        explain = "EXPLAIN QUERY PLAN" if world.database.is_sqlite else "EXPLAIN"
-        if not world.database.is_sqlite:
-            # Among so few rows every way costs about the same.
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-
-        def keep(_connection: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
-            plans.extend(str(row[-1]) for row in cursor.connection.execute(f"{explain} {statement}", parameters))
-
-        sa.event.listen(connection, "before_cursor_execute", keep)
-        queue(session, NOW)
+    plans = world.plans(lambda session: queue(session, NOW))
     assert "ix_evaluation_open" in "\n".join(plans)
 
 

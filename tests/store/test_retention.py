@@ -1,10 +1,9 @@
 """Retention: the words of old conversations go, a few conversations at a time; what they counted stays."""
 
 import re
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
+from sqlmodel import Session
 
 from goalline import pipeline
 from goalline.domain.goal import Kind
@@ -144,23 +143,12 @@ def test_many_that_wait_for_the_judge_do_not_stand_in_the_way_of_those_behind(
 
 
 def test_what_is_due_is_found_by_its_own_index(world: World) -> None:
-    plans: list[str] = []
-    explain = "EXPLAIN QUERY PLAN" if world.database.is_sqlite else "EXPLAIN"
-    with world.database.reading() as session:
-        connection = session.connection()
-        if not world.database.is_sqlite:
-            # Among so few rows every way costs about the same: only an index in the right order is left.
-            for way in ("seqscan", "bitmapscan", "sort"):
-                connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
-
-        def keep(_connection: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
-            plan = cursor.connection.execute(f"{explain} {statement}", parameters)
-            plans.append("\n".join(str(row[-1]) for row in plan))
-
-        sa.event.listen(connection, "before_cursor_execute", keep)
+    def look(session: Session) -> None:
         retention.due(session, LATER, None)
         retention.due(session, LATER, (NOW, world.project.id))
         retention.count(session, LATER)
+
+    plans = world.plans(look)
     assert len(plans) == 3
     assert all("ix_conversation_words" in plan for plan in plans), plans
     assert re.search(r"ended_at ?>(.|\n)*ended_at ?<|ended_at ?<(.|\n)*ended_at ?>", plans[1])

@@ -58,10 +58,10 @@ def test_a_project_that_waits_is_found_through_the_index(world: World) -> None:
     for each in others(world, 3):
         each.conversation()
     assert len(waiting(world)) == 4
-    assert "ix_evaluation_waiting" in world.plan(lambda session: turns.waiting(session, NOW))
-    assert "ix_evaluation_waiting" in world.plan(
-        lambda session: claims.claim_oldest(session, world.project.id, NOW, NOW + LEASE)
-    )
+    (looking,) = world.plans(lambda session: turns.waiting(session, NOW))
+    (claiming,) = world.plans(lambda session: claims.claim_oldest(session, world.project.id, NOW, NOW + LEASE))
+    assert "ix_evaluation_waiting" in looking
+    assert "ix_evaluation_waiting" in claiming
 
 
 def test_the_oldest_evaluation_of_a_project_is_taken_first(world: World) -> None:

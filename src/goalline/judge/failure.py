@@ -60,11 +60,17 @@ class Failure(Exception):
     """
 
     def __init__(
-        self, reason: Reason, *, waitable: bool = False, limited: bool = False, retry_after: float | None = None
+        self,
+        reason: Reason,
+        *,
+        later: bool = False,
+        waitable: bool = False,
+        limited: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
-        self.later = reason is Reason.UNAVAILABLE
+        self.later = later or reason is Reason.UNAVAILABLE
         self.waitable = waitable
         self.limited = limited
         self.retry_after = retry_after

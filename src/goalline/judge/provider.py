@@ -91,7 +91,7 @@ class Provider:
         began, still_to_wait = self._gate.enter(hearing.patience)
         hearing.patience -= began - asked
         if still_to_wait is not None:
-            raise Failure(Reason.UNAVAILABLE, retry_after=still_to_wait)
+            raise Failure(self._gate.broken or Reason.UNAVAILABLE, later=True, retry_after=still_to_wait)
         try:
             answer = self._post(request)
         except BaseException:
