@@ -92,7 +92,7 @@ def _number(database: Database, condition: ColumnElement[bool]) -> int:
 def _states(database: Database) -> Counter[Status]:
     with database.reading() as session:
         found = session.execute(select(_evaluation.c.status, func.count()).group_by(_evaluation.c.status))
-        return Counter(dict(found.tuples()))
+        return Counter(dict(found.all()))
 
 
 if __name__ == "__main__":
