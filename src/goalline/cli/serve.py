@@ -14,7 +14,7 @@ import typer
 from goalline.bootstrap import has_model, services
 from goalline.cli.console import fail, load_settings, out
 from goalline.cli.opening import open_database, opened, opening
-from goalline.cli.signals import ended_by_signals, hold_signals
+from goalline.cli.signals import ended_by_signals, held_signals
 from goalline.cli.startup import ADVICE, WITHOUT_MODEL, announce_server, announce_worker
 from goalline.domain.key import Scope
 from goalline.settings import Settings
@@ -137,9 +137,9 @@ def worker(
     metrics_at = (settings.metrics_host, settings.metrics_port) if settings.metrics_port else None
     if metrics_at:
         _require_free(*metrics_at, "GOALLINE_METRICS_PORT")
-    hold_signals()
-    announce_worker(settings, processes, threads or settings.worker_threads)
-    run(processes, threads or settings.worker_threads, settings.shutdown_seconds, metrics_at)
+    with held_signals():
+        announce_worker(settings, processes, threads or settings.worker_threads)
+        run(processes, threads or settings.worker_threads, settings.shutdown_seconds, metrics_at)
 
 
 def migrate() -> None:

@@ -10,14 +10,21 @@ TERMINATED = 143
 """The exit status after SIGTERM, as shells count it."""
 
 
-def hold_signals() -> None:
-    """Let SIGTERM and SIGINT wait until the program that this process is about to become can handle them.
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT wait until the program that this process becomes in the block can handle them.
 
     What is blocked stays so through exec. Dramatiq unblocks both when its own handlers are in place; sent before that,
-    they would kill it as if there were no orderly end.
+    they would kill it as if there were no orderly end. Where it comes to no exec, they are let through in the end.
     """
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
