@@ -136,6 +136,12 @@ def descendants(parent: int) -> list[int]:
     return found
 
 
+def is_running(process: int) -> bool:
+    """Tell whether a process is there and no zombie (Linux only)."""
+    told = Path(f"/proc/{process}/stat")
+    return told.exists() and told.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 def first_key(printed: str) -> str:
     """Return the admin key that the first start printed."""
     found = re.search(r"gl_\S+", printed)

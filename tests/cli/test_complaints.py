@@ -61,7 +61,7 @@ def _a_model_and_a_redis_out_of_reach(terminal: Terminal) -> None:
 def test_a_database_out_of_reach_is_named(terminal: Terminal, command: tuple[str, ...]) -> None:
     complaint = terminal.refuses(*command, GOALLINE_DATABASE_URL=UNUSABLE["out of reach"])
     assert "the PostgreSQL database goalline at 127.0.0.1 port 1 cannot be opened" in complaint
-    assert "check GOALLINE_DATABASE_URL and that it is running" in complaint
+    assert "check GOALLINE_DATABASE_URL, that the server runs, and that it has this database and user" in complaint
     assert SECRET not in complaint
 
 

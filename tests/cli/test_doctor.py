@@ -196,7 +196,7 @@ def test_failures_of_the_last_day_are_told_by_reason_with_the_way_to_run_them_ag
         with judged.database.transaction() as session:
             claims.finish(session, claim, Status.FAILED, at, reason=reason, effort=EFFORT)
     state, found, advice = examined(terminal, "--offline")["failures"]
-    assert (state, found) == ("warning", "2 evaluations failed in the last day: unauthorized")
+    assert (state, found) == ("warning", "failed in the last day: 2 with unauthorized")
     assert "OPENAI_API_KEY" in advice
     assert "goalline evaluations retry --reason unauthorized" in advice
 

@@ -18,7 +18,7 @@ from bench.drill.ledger import Ledger, Pace, Post
 from bench.drill.model import Asked
 from bench.drill.plant import Plant
 from bench.drill.promises import Watch
-from tests.running import wait_until
+from tests.running import is_running, wait_until
 
 ROOT = Path(__file__).parents[2]
 ONE = "(SELECT id FROM conversation WHERE conversation_id = 'call-00001')"
@@ -149,9 +149,3 @@ def test_what_a_drill_has_started_ends_with_it_even_when_it_is_killed(tmp_path: 
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     started = int(killed.stdout)
     wait_until(lambda: not is_running(started))
-
-
-def is_running(process: int) -> bool:
-    """Tell whether a process is there and no zombie (Linux only)."""
-    told = Path(f"/proc/{process}/stat")
-    return told.exists() and told.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -10,7 +10,18 @@ import pytest
 
 from goalline.judge.stand_in import MODEL, Fault, StandIn
 from tests import servers
-from tests.running import Running, conversation, descendants, environment, installed, run, serving, wait_until, working
+from tests.running import (
+    Running,
+    conversation,
+    descendants,
+    environment,
+    installed,
+    is_running,
+    run,
+    serving,
+    wait_until,
+    working,
+)
 
 NUMBER = 12
 FAST = {"GOALLINE_LEASE_SECONDS": 3, "GOALLINE_SWEEP_SECONDS": 0.5}
@@ -59,6 +70,20 @@ def test_a_server_killed_while_it_judges_goes_on_after_its_restart(stand_in: Sta
     stand_in.script([])
     with serving(settings, tmp_path, goalline.key) as goalline:
         _all_counted_once(goalline, settings, tmp_path)
+
+
+def test_a_worker_process_does_not_outlive_the_one_that_started_it(
+    stand_in: StandIn, postgres_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    settings = installed(tmp_path, stand_in.url, postgres_url, redis_url, **FAST)
+    with serving(settings, tmp_path) as goalline, working(settings, tmp_path, "--processes", "1") as worker:
+        _send(goalline)
+        wait_until(lambda: stand_in.calls > 0, worker, tmp_path / "worker.log")
+        children = descendants(worker.pid)
+        worker.kill()
+        worker.wait()
+        assert children
+        wait_until(lambda: not any(is_running(child) for child in children))
 
 
 def test_what_a_killed_worker_was_judging_is_judged_by_the_next_one(

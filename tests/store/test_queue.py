@@ -10,6 +10,7 @@ from goalline.domain.evaluation import Reason, Status
 from goalline.store import examination
 from goalline.store.conversations import claims
 from goalline.store.conversations.queue import Queue, failures, queue
+from goalline.store.tables import Conversation
 from tests.store.world import EFFORT, HOUR, LEASE, MINUTE, NOW, SECOND, World
 
 
@@ -22,10 +23,12 @@ def waiting(world: World, name: str, after: timedelta = timedelta()) -> Any:
     return world.newest(world.conversation(name, at=NOW + after)).id
 
 
-def fail(world: World, name: str, reason: Reason, at: timedelta) -> None:
-    claim = world.claim(waiting(world, name))
+def fail(world: World, name: str, reason: Reason, at: timedelta) -> Conversation:
+    row = world.conversation(name)
+    claim = world.claim(world.newest(row).id)
     with world.database.transaction() as session:
         assert claims.finish(session, claim, Status.FAILED, NOW + at, reason=reason, effort=EFFORT)
+    return row
 
 
 def test_an_empty_queue_is_all_noughts(world: World) -> None:
@@ -66,6 +69,12 @@ def test_a_lease_that_nobody_swept_shows_a_minute_after_its_end(world: World) ->
 def test_looking_reads_the_index_of_what_is_open_and_not_what_has_ended(world: World) -> None:
     plans = world.plans(lambda session: queue(session, NOW))
     assert "ix_evaluation_open" in "\n".join(plans)
+
+
+def test_what_failed_and_is_judged_again_is_no_failure_any_more(world: World) -> None:
+    world.queued(fail(world, "one", Reason.REFUSED, SECOND), 2)
+    with world.database.reading() as session:
+        assert failures(session, NOW - HOUR) == {}
 
 
 def test_failures_are_counted_by_reason_since_a_time_the_commonest_first(world: World) -> None:

@@ -23,6 +23,8 @@ _DATABASE_SECONDS = 5.0
 _REDIS_SECONDS = 0.5
 """Less than what an orchestrator allows a probe, 1 second: a Redis that says nothing must not fail it."""
 
+_LATER = {"Retry-After": "5"}
+
 router = APIRouter(tags=["probes"])
 
 
@@ -67,9 +69,10 @@ def ready(parts: Parts) -> Any:
     try:
         found = within(_DATABASE_SECONDS, look)
     except (DatabaseUnavailable, TimeoutError):
-        return problem(503, "the database cannot be reached; check GOALLINE_DATABASE_URL and that it is running")
+        detail = "the database cannot be reached; check GOALLINE_DATABASE_URL and that it is running"
+        return problem(503, detail, headers=_LATER)
     except schema.SchemaOutdated as error:
-        return problem(503, str(error))
+        return problem(503, str(error), headers=_LATER)
     answers = queue_answers(parts, _REDIS_SECONDS)
     troubles = list(_troubles(parts, answers))
     return JSONResponse(

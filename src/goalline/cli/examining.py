@@ -164,7 +164,7 @@ def failures(parts: Services) -> Iterator[Finding]:
         return
     for reason, many in failed.items():
         advice = f"{reason.explanation} Then: goalline evaluations retry --reason {reason}"
-        yield Finding("failures", State.WARNING, f"{many:,} evaluations failed in the last day: {reason}", advice)
+        yield Finding("failures", State.WARNING, f"failed in the last day: {many:,} with {reason}", advice)
     if not failed:
         yield Finding("failures", State.OK, "no evaluation failed in the last day")
 

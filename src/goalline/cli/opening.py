@@ -107,7 +107,8 @@ def trouble(database: Database | None, error: Exception) -> str:
         return f"the SQLite database {path} cannot be opened: {why_not(path) or kind(error)}; {check}"
     host, port, name = _server(database)
     where = f"the PostgreSQL database {name} at {host} port {port}"
-    return f"{where} cannot be opened ({kind(error)}); {check} and that it is running"
+    there = "that the server runs, and that it has this database and user"
+    return f"{where} cannot be opened ({kind(error)}); {check}, {there}"
 
 
 def _server(database: Database) -> tuple[str, str, str]:

@@ -66,7 +66,8 @@ _EXPLANATIONS = {
     Reason.TOO_LONG: "The transcript and the goals are longer than the model's context window. Use a model with a"
     " larger one.",
     Reason.BAD_REQUEST: "The provider refused the request (400). Check GOALLINE_MODEL and GOALLINE_OUTPUT_MODE.",
-    Reason.UNAUTHORIZED: "The provider refused the key (401). Check OPENAI_API_KEY, then judge again.",
+    Reason.UNAUTHORIZED: "The provider refused the key (401). Check OPENAI_API_KEY and start again. A waiting"
+    " evaluation is tried again by itself; a failed one has to be judged again.",
     Reason.FORBIDDEN: "The provider does not allow this key to use the model (403). Check the key's rights.",
     Reason.NOT_FOUND: "The provider knows no such model or address (404), or sends elsewhere (3xx): no transcript"
     " follows a redirect to another host. Check GOALLINE_MODEL and OPENAI_BASE_URL.",

@@ -52,5 +52,5 @@ def boot() -> None:
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format is LogFormat.JSON)
     parts = services(settings, threads=settings.worker_threads)
-    Bell(parts)
+    Bell(parts, parent=os.getppid())
     dramatiq.set_broker(parts.broker)

@@ -28,8 +28,11 @@ _CLAIM_AGAIN_SECONDS = (0.5, 1.0, 2.0, *[5.0] * 12)
 class Bell:
     """Rings for evaluations, and in a worker answers: the row is the job, a message only carries its id."""
 
-    def __init__(self, parts: Services) -> None:
-        """Declare the actor on the broker; it runs wherever a Dramatiq worker serves that broker."""
+    def __init__(self, parts: Services, parent: int | None = None) -> None:
+        """Declare the actor on the broker; it runs wherever a Dramatiq worker serves that broker.
+
+        With `parent`, a process by whose end this one ends as well, in its orderly way.
+        """
         self._parts = parts
         # Webhooks go first: somebody waits for their answer.
         self._database = parts.database.unhurried()
@@ -39,7 +42,7 @@ class Bell:
         self._ending, self._left = threading.Event(), threading.Event()
         # A queue in this process never keeps anybody waiting; one that is reached over a network may.
         self._ringer = None if parts.embedded else Ringer(self._send)
-        self.ticker = Ticker(parts, self.ring, self._leases)
+        self.ticker = Ticker(parts, self.ring, self._leases, parent)
         self._actor = dramatiq.Actor(
             self.answer,
             broker=parts.broker,
@@ -82,6 +85,7 @@ class Bell:
         """Begin nothing more; what is under way goes on."""
         self._ending.set()
         self._parts.gate.close()
+        _log.info("ending", judging=len(self._leases.held()))
 
     def hand_back(self) -> None:
         """Let others have what was begun here and has not ended by now."""
@@ -91,7 +95,9 @@ class Bell:
 
     def _hand_back(self, held: Sequence[Claim]) -> None:
         try:
-            self.ring(pipeline.hand_back(self._parts.database, held, utc_now()))
+            queued = pipeline.hand_back(self._parts.database, held, utc_now())
+            self.ring(queued)
+            _log.info("handed_back", evaluations=len(queued))
         except Exception as error:
             _log.warning("not_handed_back", error=place_of(error))
 

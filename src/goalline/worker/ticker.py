@@ -1,5 +1,7 @@
 """The ticker: it renews the leases of this process and sweeps, for as long as a worker runs."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -18,9 +20,11 @@ _log = log(__name__)
 class Ticker(threading.Thread):
     """Every few seconds renews the leases of this process and rings for what was lost."""
 
-    def __init__(self, parts: Services, ring: Callable[[Iterable[UUID]], None], leases: Leases) -> None:
+    def __init__(
+        self, parts: Services, ring: Callable[[Iterable[UUID]], None], leases: Leases, parent: int | None = None
+    ) -> None:
         super().__init__(name="goalline-ticker", daemon=True)
-        self._parts, self._ring, self._leases = parts, ring, leases
+        self._parts, self._ring, self._leases, self._parent = parts, ring, leases, parent
         self._stopping = threading.Event()
         self._retained = pipeline.Retained()
         # The in-process bell forgets with its process: at the start every queued row is rung for.
@@ -35,6 +39,12 @@ class Ticker(threading.Thread):
             except Exception as error:
                 self._failed = True
                 _log.warning("tick_failed", error=type(error).__name__)
+            if self._parent is not None and os.getppid() != self._parent:
+                # Whoever watches a worker watches the process that it started: what outlived that one would run
+                # unseen, beside whatever is started in its place.
+                _log.warning("parent_gone")
+                self._parent = None
+                os.kill(os.getpid(), signal.SIGTERM)
             if self._stopping.wait(self._parts.settings.sweep_seconds):
                 return
 

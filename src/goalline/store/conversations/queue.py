@@ -7,9 +7,9 @@ from sqlalchemy import case, func, select
 from sqlmodel import Session
 
 from goalline.domain.evaluation import Reason, Status
-from goalline.store.tables import Evaluation, is_open, table
+from goalline.store.tables import Conversation, Evaluation, is_open, table
 
-_evaluation = table(Evaluation).c
+_conversation, _evaluation = table(Conversation).c, table(Evaluation).c
 
 _DUE = case((_evaluation.status == Status.QUEUED, _evaluation.due_at))
 
@@ -53,11 +53,15 @@ def queue(session: Session, now: datetime, patience: timedelta = timedelta(minut
 
 
 def failures(session: Session, since: datetime) -> dict[Reason, int]:
-    """Return how many evaluations have failed since a time, by reason, most first. Reads the whole table."""
+    """Return of how many conversations the newest evaluation has failed since a time, by reason, most first.
+
+    Reads the whole table.
+    """
     many = func.count()
+    newest = (_evaluation.conversation_id == _conversation.id) & (_evaluation.number == _conversation.evaluations)
     rows = session.execute(
         select(_evaluation.reason, many)
-        .where(_evaluation.status == Status.FAILED, _evaluation.finished_at >= since)
+        .where(newest, _evaluation.status == Status.FAILED, _evaluation.finished_at >= since)
         .group_by(_evaluation.reason)
         .order_by(many.desc(), _evaluation.reason)
     )
