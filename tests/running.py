@@ -67,11 +67,15 @@ def installed(
 ) -> dict[str, str]:
     """Migrate a database, and return an environment for everything that runs on it with the stand-in as its model."""
     found = environment(
-        GOALLINE_DATABASE_URL=database_url,
-        GOALLINE_REDIS_URL=redis_url,
-        GOALLINE_MODEL=MODEL,
-        OPENAI_BASE_URL=model_url,
-        **settings,
+        **{
+            "GOALLINE_DATABASE_URL": database_url,
+            # However slow the machine is that runs this.
+            "GOALLINE_DATABASE_TIMEOUT_SECONDS": 60,
+            "GOALLINE_REDIS_URL": redis_url,
+            "GOALLINE_MODEL": MODEL,
+            "OPENAI_BASE_URL": model_url,
+            **settings,
+        }
     )
     migrated = run(found, folder, "migrate")
     assert migrated.returncode == 0, migrated.stderr

@@ -196,10 +196,11 @@ def _ordinary_user(url: str) -> Iterator[str]:
     """Yield the URL for a user that owns the database and has no other rights: limits do not hold for superusers."""
     user, name = f"goalline_test_{uuid4().hex}", sql.Identifier(make_url(url).database or "")
     with _server(url) as server:
-        server.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(user)))
+        # A server may ask for passwords.
+        server.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(user), sql.Literal(user)))
         server.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, sql.Identifier(user)))
         try:
-            yield make_url(url).set(username=user).render_as_string(hide_password=False)
+            yield make_url(url).set(username=user, password=user).render_as_string(hide_password=False)
         finally:
             server.execute(sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(name))
             with psycopg.connect(_plain(url), autocommit=True) as connection:

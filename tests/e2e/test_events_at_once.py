@@ -67,8 +67,14 @@ def test_what_a_killed_server_was_told_is_there_once_when_all_is_sent_again(post
 
 
 def _settings(url: str, folder: Path) -> dict[str, str]:
-    # No goal is judged, so no model is asked.
-    settings = environment(GOALLINE_DATABASE_URL=url, GOALLINE_LOG_LEVEL="WARNING", GOALLINE_MODEL="none-is-asked")
+    settings = environment(
+        GOALLINE_DATABASE_URL=url,
+        # However slow the machine is that runs this.
+        GOALLINE_DATABASE_TIMEOUT_SECONDS=60,
+        GOALLINE_LOG_LEVEL="WARNING",
+        # No goal is judged, so no model is asked.
+        GOALLINE_MODEL="none-is-asked",
+    )
     assert run(settings, folder, "migrate").returncode == 0
     return settings
 
