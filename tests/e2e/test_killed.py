@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from goalline.judge.stand_in import MODEL, Fault, StandIn
+from goalline.judge.stand_in import Fault, StandIn
 from tests import servers
 from tests.running import (
     Running,
     conversation,
     descendants,
-    environment,
     installed,
     is_running,
     run,
@@ -53,12 +52,8 @@ def _all_counted_once(goalline: Running, settings: dict[str, str], folder: Path,
 
 
 def test_a_server_killed_while_it_judges_goes_on_after_its_restart(stand_in: StandIn, tmp_path: Path) -> None:
-    settings = environment(
-        GOALLINE_DATABASE_URL=f"sqlite:///{tmp_path}/goalline.db",
-        GOALLINE_EMBEDDED_THREADS=4,
-        GOALLINE_MODEL=MODEL,
-        OPENAI_BASE_URL=stand_in.url,
-        **FAST,
+    settings = installed(
+        tmp_path, stand_in.url, f"sqlite:///{tmp_path}/goalline.db", None, GOALLINE_EMBEDDED_THREADS=4, **FAST
     )
     # Two answers come, then the model falls silent: four threads are left hanging, the rest waits in the queue.
     stand_in.script([Fault(), Fault(), Fault(delay=600, repeat=True)])

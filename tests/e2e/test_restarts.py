@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from goalline.judge.stand_in import MODEL, Fault, StandIn
+from goalline.judge.stand_in import Fault, StandIn
 from tests.e2e.wire import connected, head, heard
-from tests.running import Running, conversation, environment, installed, run, serving, wait_until, working
+from tests.running import Running, conversation, installed, run, serving, wait_until, working
 
 GOAL = {"name": "Appointment booked", "description": "The agent booked an appointment.", "kind": "primary"}
 CONVERSATIONS, CLIENTS = 400, 4
@@ -144,12 +144,12 @@ def test_a_worker_that_is_stopped_hands_back_what_the_model_keeps_waiting(
 
 
 def test_a_server_that_judges_itself_hands_back_as_well(stand_in: StandIn, tmp_path: Path) -> None:
-    settings = environment(
-        GOALLINE_DATABASE_URL=f"sqlite:///{tmp_path}/goalline.db",
+    settings = installed(
+        tmp_path,
+        stand_in.url,
+        f"sqlite:///{tmp_path}/goalline.db",
         GOALLINE_EMBEDDED_THREADS=4,
-        GOALLINE_MODEL=MODEL,
         GOALLINE_SHUTDOWN_SECONDS=1,
-        OPENAI_BASE_URL=stand_in.url,
     )
     stand_in.script([Fault(delay=600, repeat=True)])
     with serving(settings, tmp_path) as goalline:
@@ -172,12 +172,12 @@ def test_a_server_that_judges_itself_hands_back_as_well(stand_in: StandIn, tmp_p
 def test_a_client_that_does_not_end_its_request_does_not_keep_a_server_from_ending(
     stand_in: StandIn, tmp_path: Path
 ) -> None:
-    settings = environment(
-        GOALLINE_DATABASE_URL=f"sqlite:///{tmp_path}/goalline.db",
+    settings = installed(
+        tmp_path,
+        stand_in.url,
+        f"sqlite:///{tmp_path}/goalline.db",
         GOALLINE_EMBEDDED_THREADS=1,
-        GOALLINE_MODEL=MODEL,
         GOALLINE_SHUTDOWN_SECONDS=6,
-        OPENAI_BASE_URL=stand_in.url,
     )
     stand_in.script([Fault(delay=4)])
     with serving(settings, tmp_path) as goalline, connected(goalline) as connection:

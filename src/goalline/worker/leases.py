@@ -72,14 +72,16 @@ class Turns:
         if time.monotonic() >= self._looked_at + _LOOK_AGAIN_SECONDS and self._looking.acquire(blocking=False):
             try:
                 self._looked_at = time.monotonic()
-                with self._database.reading() as session:
-                    self._waiting = turns.waiting(session, utc_now())
+                self._look()
             finally:
                 self._looking.release()
         return self._leases.fewest(self._waiting, _MOST_TRIED)
 
     def all(self) -> Sequence[UUID]:
         """Look up which projects wait by now, and return all of them in their order."""
+        self._look()
+        return self._leases.fewest(self._waiting, len(self._waiting))
+
+    def _look(self) -> None:
         with self._database.reading() as session:
             self._waiting = turns.waiting(session, utc_now())
-        return self._leases.fewest(self._waiting, len(self._waiting))
