@@ -105,7 +105,8 @@ def test_a_library_is_forbidden_everywhere_but_at_its_home(contract: str) -> Non
     assert set(CONTRACTS[contract]["source_modules"]) == strangers
 
 
-def test_the_domain_is_forbidden_every_dependency_but_pydantic() -> None:
+def test_the_domain_is_forbidden_every_dependency_but_those_that_only_compute() -> None:
+    pure = {"cryptography", "jmespath", "pydantic"}
     forbidden = set(CONTRACTS["domain"]["forbidden_modules"])
     names_of: dict[str, set[str]] = {}
     for module, distributions in packages_distributions().items():
@@ -114,7 +115,7 @@ def test_the_domain_is_forbidden_every_dependency_but_pydantic() -> None:
     allowed = [
         dependency.name
         for dependency in DEPENDENCIES
-        if dependency.name != "pydantic" and not names_of[canonicalize_name(dependency.name)] & forbidden
+        if dependency.name not in pure and not names_of[canonicalize_name(dependency.name)] & forbidden
     ]
     assert not allowed
 

@@ -190,6 +190,7 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
     values = dict(GOOD) | {
         "redis_url": GOOD_REDIS[0],
         "openai_api_key": "sk-sample",
+        "encryption_keys": "A" * 43 + "=",
         "model": "a-model",
         "sweep_seconds": "2",
     }

@@ -18,6 +18,7 @@ from goalline.judge.stand_in import MODEL, StandIn
 from goalline.settings import Settings
 from goalline.store.conversations.queue import Queue, queue
 from goalline.store.database import Database
+from goalline.store.vault import Vault
 from goalline.telemetry.bounded import within
 
 _IDLE_PICKUP_MS = 100
@@ -33,6 +34,7 @@ class Services:
     judge: Judge
     broker: Broker
     gate: Gate = field(default_factory=lambda: Gate(sys.maxsize))
+    vault: Vault = field(default_factory=lambda: Vault(()))
 
     @property
     def embedded(self) -> bool:
@@ -62,7 +64,14 @@ def services(settings: Settings, *, threads: int = 1) -> Services:
         judge=LlmJudge.from_settings(settings, threads, gate),
         broker=_broker(settings),
         gate=gate,
+        vault=vault(settings),
     )
+
+
+def vault(settings: Settings) -> Vault:
+    """Build what keeps secrets."""
+    keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else ""
+    return Vault([key.strip() for key in keys.split(",") if key.strip()])
 
 
 def judge(settings: Settings, threads: int) -> LlmJudge:

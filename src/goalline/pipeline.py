@@ -116,6 +116,28 @@ def track(
             return recording.record(session, project_id, batch, now, most_of_conversation)
 
 
+def hear(
+    database: Database,
+    project: Project,
+    delivery: Delivery,
+    events: Sequence[Event],
+    now: datetime,
+    most_of_conversation: int,
+) -> Receipt:
+    """Receive the conversation that a platform's webhook tells of, and track the events that came with it.
+
+    Cut off between the two, the platform sends it again, and it is done to the end then.
+
+    Raises:
+        Conflict: the conversation is stored with another agent.
+    """
+    receipt = receive(database, project, delivery, now)
+    if events:
+        outcome = track(database, project.id, dict(enumerate(events)), now, most_of_conversation)
+        metrics.events_received(outcome.accepted, outcome.duplicates, len(outcome.rejected))
+    return receipt
+
+
 def claim(
     database: Database,
     evaluation_id: UUID,

@@ -30,6 +30,7 @@ _REDIS = r"unix://.+|rediss?://([^/?#]*@)?(\[[^/?#]+\]|[^/:?#@]+)(:\d*)?([/?].*)
 FILES = {
     "GOALLINE_DATABASE_URL_FILE": "database_url",
     "GOALLINE_REDIS_URL_FILE": "redis_url",
+    "GOALLINE_ENCRYPTION_KEYS_FILE": "encryption_keys",
     "OPENAI_API_KEY_FILE": "openai_api_key",
 }
 """Variables that name a file which holds a secret setting, as containers are given them, with the field it is for."""
@@ -179,6 +180,11 @@ class Settings(BaseSettings):
         5, description="Longest wait for a connection to the database or for a lock in it."
     )
 
+    encryption_keys: (
+        Annotated[SecretStr, _like(r"[\w-]{43}=(\s*,\s*[\w-]{43}=)*", "what `goalline sources key` prints")] | None
+    ) = Field(
+        None, description="Keys that encrypt the secrets of sources, with commas between them; the first encrypts."
+    )
     model: str = Field("gpt-5-mini", description="The LLM that judges.")
     openai_api_key: Annotated[SecretStr, AfterValidator(_fit_for_a_header)] | None = Field(
         None, alias="OPENAI_API_KEY", description="Key for the LLM endpoint."

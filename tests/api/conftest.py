@@ -17,9 +17,12 @@ from goalline.domain.verdict import Outcome
 from goalline.settings import Settings
 from goalline.store import projects, schema
 from goalline.store.database import Database
+from goalline.store.vault import Vault, new_key
 from goalline.worker import utc_now
 from tests.api.route_table import Things, furnish
 from tests.api.world import NewWorld, ScriptedJudge, World, delivery, goal, make_key
+
+VAULT = Vault([new_key()])
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def making_worlds(folder: Path) -> Iterator[NewWorld]:
         schema.migrate(database)
         with database.transaction() as session:
             project = projects.create(session, "Sample project", chosen.time_zone, utc_now())
-        parts = Services(chosen, database, judge, StubBroker(middleware=[]))
+        parts = Services(chosen, database, judge, StubBroker(middleware=[]), vault=VAULT)
         return World(parts, project, {scope: make_key(database, project, scope) for scope in Scope}, judge)
 
     yield make
@@ -100,7 +103,7 @@ def _on_file(file: Path) -> World:
     schema.migrate(database)
     with database.transaction() as session:
         project = projects.first(session, "UTC", "USD", utc_now())
-    parts = Services(settings, database, judge, StubBroker(middleware=[]))
+    parts = Services(settings, database, judge, StubBroker(middleware=[]), vault=VAULT)
     return World(parts, project, {scope: make_key(database, project, scope) for scope in Scope}, judge)
 
 

@@ -26,11 +26,15 @@ PUBLIC = {
     "/sign-in",
     # Without a sign-in there is nothing that it ends.
     "/sign-out",
+    # Signed in place of a key: tests/api/test_hooks.py.
+    "/v1/hooks/{source}",
+    "/v1/hooks/{source}/",
 }
 """What anybody may ask for. Whoever adds to it says in SECURITY.md why that is safe."""
 
 GOAL, RETIRED = "Heron booked", "Kite retired"
 CALL, OPEN, FAILED, CONTACT, AGENT = "call-heron", "open-heron", "failed-heron", "mia-heron", "desk-heron"
+SOURCE = "Heron phones"
 SAID, TASK, GREETING, SEAT = "I would like the heron seat.", "Heron receipt sent", "Heron greeting", "heron window"
 
 
@@ -57,12 +61,14 @@ class Things:
     row: str
     cursor: str
     project: str
+    source: str
 
     @property
     def named(self) -> dict[str, str]:
         """What takes the place of the names."""
         return {
             "goal_id": self.goal,
+            "source_id": self.source,
             "retired": self.retired,
             "row": self.row,
             "cursor": self.cursor,
@@ -73,7 +79,7 @@ class Things:
 
     def words(self, request: httpx2.Request) -> set[str]:
         """Return what nobody else may be told, without what stands in the request itself."""
-        ids = {self.goal, self.retired, self.row, self.project}
+        ids = {self.goal, self.retired, self.row, self.project, self.source}
         asked = f"{httpx2.URL(request.url)} {request.read().decode()}"
         return {word for word in ids | {"heron", "Heron", "Kite", SAID} if word not in asked}
 
@@ -109,6 +115,7 @@ _NEW_EVENTS = {
         event("task.completed", name="Something else"),
     ]
 }
+_NEW_SOURCE = {"name": "Another one", "platform": "standard_webhooks"}
 _DELIVERY = delivery(CALL, agent_id=AGENT, contact_id=CONTACT)
 _READ, _INGEST, _ADMIN = Scope.READ, Scope.INGEST, Scope.ADMIN
 _LISTED = [
@@ -181,6 +188,12 @@ FILLINGS: dict[str, list[Filling]] = {
         Filling(_READ, {"goal": "{goal_id}"}, reveals=GOAL),
     ],
     "GET /v1/reports/agreement/conversations": [Filling(_READ, _CELL, reveals=CALL)],
+    "POST /v1/sources": [Filling(_ADMIN, body=_NEW_SOURCE, stranger=201)],
+    "GET /v1/sources": [Filling(_ADMIN, stranger=200, reveals=SOURCE)],
+    "GET /v1/sources/{source_id}": [Filling(_ADMIN, reveals=SOURCE)],
+    "PATCH /v1/sources/{source_id}": [Filling(_ADMIN, body={"enabled": False})],
+    "POST /v1/sources/{source_id}/rotate": [Filling(_ADMIN, body={"overlap_hours": 1})],
+    "DELETE /v1/sources/{source_id}": [Filling(_ADMIN)],
     "GET /": [Filling(_READ, stranger=200, reveals=GOAL), Filling(_READ, {"agent": AGENT}, stranger=200, reveals=CALL)],
     "GET /conversations/{reference:path}": [Filling(_READ, reveals=SAID)],
 }
@@ -242,4 +255,5 @@ def furnish(world: World) -> Things:
     later = delivery("later-heron", agent_id=AGENT, ended_at=utc_now().isoformat())
     admin.post("/v1/conversations", json=later)
     cursor = admin.get("/v1/conversations", params={"limit": 1}).json()["next_cursor"]
-    return Things(goal, retired, row, cursor, str(world.project.id))
+    source = admin.post("/v1/sources", json={"name": SOURCE, "platform": "standard_webhooks"}).json()["id"]
+    return Things(goal, retired, row, cursor, str(world.project.id), source)

@@ -89,7 +89,8 @@ def test_the_document_says_what_it_is() -> None:
 
 
 def test_every_call_is_documented_and_the_probes_too() -> None:
-    assert set(OPERATIONS) == {documented(call) for call in DOCUMENTED} | {"GET /healthz", "GET /readyz"}
+    unkeyed = {"GET /healthz", "GET /readyz", "POST /v1/hooks/{source}"}
+    assert set(OPERATIONS) == {documented(call) for call in DOCUMENTED} | unkeyed
 
 
 def test_no_page_is_documented_as_a_call() -> None:
@@ -127,13 +128,20 @@ def test_every_call_says_that_it_needs_a_key(call: Call) -> None:
     assert (described["type"], described["scheme"]) == ("http", "bearer")
 
 
+_CONTRADICTED = (
+    *("/restore", "/v1/goals", "/v1/conversations", "{goal_id}"),
+    *("/v1/sources", "{source_id}", "/rotate"),
+)
+"""How the addresses end at which what is sent may contradict what is stored."""
+
+
 @pytest.mark.parametrize("call", DOCUMENTED, ids=str)
 def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> None:
     responses = OPERATIONS[documented(call)]["responses"]
     expected = {"401", "403", "422", "500", "503"}
     taking = (
         *("/v1/conversations", "/v1/events", "/v1/goals", "/v1/packages"),
-        *("{goal_id}", "{key}", "/deactivate", "/retry"),
+        *("{goal_id}", "{key}", "/deactivate", "/retry", "/v1/sources", "{source_id}", "/rotate"),
     )
     if call.method in ("POST", "PUT", "PATCH") and call.route.endswith(taking):
         expected |= {"400", "413", "415"}
@@ -148,7 +156,7 @@ def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> N
     # A contact may be deactivated before anything is known of it.
     if ("{" in call.route and not call.route.endswith("/deactivate")) or str(call) in of_a_goal:
         expected.add("404")
-    if call.route.endswith(("/restore", "/v1/goals", "/v1/conversations", "{goal_id}")) and call.method in (
+    if call.route.endswith(_CONTRADICTED) and call.method in (
         "POST",
         "PATCH",
     ):
@@ -254,14 +262,19 @@ def test_every_answer_has_the_fields_that_are_documented_and_no_others(full: Wor
     bodies["POST /v1/events"] = {"events": [{"id": "e-1"}]}
     bodies["POST /v1/contacts/{contact_id}/deactivate"] = {"existing": "keep"}
     bodies["POST /v1/evaluations/retry"] = {"state": "failed"}
-    seen = set()
+    bodies["POST /v1/sources"] = {"name": "mobiles", "platform": "standard_webhooks"}
+    bodies["PATCH /v1/sources/{source_id}"] = {"name": "phones"}
+    bodies["POST /v1/sources/{source_id}/rotate"] = {}
+    source = client.post("/v1/sources", json={"name": "first", "platform": "standard_webhooks"}).json()["id"]
+    # Signed in place of a key: tests/api/test_hooks.py.
+    seen = {"POST /v1/hooks/{source}"}
     # What deletes comes last, and a goal's steps go before the goal.
     last = [name for name in OPERATIONS if name.startswith("DELETE")]
     client.patch(f"/v1/goals/{goal_id}", json={"steps": STEPS})
-    for name in [*(name for name in OPERATIONS if name not in last), *sorted(last, reverse=True)]:
+    for name in [*(name for name in OPERATIONS if name not in {*last, *seen}), *sorted(last, reverse=True)]:
         method, path = name.split()
         address = path.replace("{goal_id}", str(goal_id)).replace("{reference}", "call-1")
-        address = address.replace("{key}", "paid").replace("{contact_id}", "ann")
+        address = address.replace("{source_id}", source).replace("{key}", "paid").replace("{contact_id}", "ann")
         query = {"confirm": "Sale"} if name == "DELETE /v1/goals/{goal_id}" else {}
         if name == "GET /v1/reports/agreement/conversations":
             query = {"goal": goal_id, "outcome": "achieved", "state": "none"}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -70,7 +70,7 @@ class World:
     def browser(self, **settings: object) -> TestClient:
         """Return a new client without a key; `settings` differ from the world's for it alone."""
         changed = self.parts.settings.model_copy(update=settings)
-        parts = Services(changed, self.parts.database, self.parts.judge, StubBroker(middleware=[]))
+        parts = replace(self.parts, settings=changed, broker=StubBroker(middleware=[]))
         return TestClient(
             create_app(parts, Bell(parts)), base_url="http://goalline.test", raise_server_exceptions=False
         )

@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goalline import __version__
-from goalline.api import bodies, evaluations, events, pages, probes, problems
+from goalline.api import bodies, evaluations, events, hooks, pages, probes, problems, sources
 from goalline.api.contacts import routes as contacts
 from goalline.api.conversations import routes as conversations
 from goalline.api.goals import packages, steps
@@ -77,6 +77,8 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
     for router in (
         conversations.router,
         contacts.router,
+        hooks.router,
+        sources.router,
         events.router,
         evaluations.router,
         goals.router,

@@ -16,6 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from goalline.api.deps import CHALLENGE, NO_KEY
 from goalline.api.problems import FieldProblem, problem
 
+SIGNED = "/v1/hooks/"
+"""Where platforms sign their bodies in place of sending a key."""
+
 
 def install(app: FastAPI, limit: int, stricter: Mapping[str, int]) -> None:
     """Refuse bodies of more than `limit` bytes, at some paths of fewer, with a problem that names the limit."""
@@ -58,7 +61,8 @@ class _Limited:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         limit, headers = self._limit_at(scope["path"]), Headers(scope=scope)
-        if _has_body(headers) and scope["path"].startswith("/v1/") and "authorization" not in headers:
+        keyed = scope["path"].startswith("/v1/") and not scope["path"].startswith(SIGNED)
+        if _has_body(headers) and keyed and "authorization" not in headers:
             # Routes look at the key only when they have the body, and anybody could make them take in large ones.
             return problem(401, NO_KEY, headers=CHALLENGE)(scope, receive, send)
         if _packed(headers):

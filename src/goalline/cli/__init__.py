@@ -19,6 +19,7 @@ _COMMANDS = {
     "keys": ("keys:app", "API keys: create, list, revoke."),
     "projects": ("projects:app", "Projects (tenants): create, list, edit."),
     "goals": ("goals:app", "Goals: list, export, import into another project."),
+    "sources": ("sources:app", "Sources: the platforms that send webhooks."),
     "evaluations": ("evaluations:app", "Evaluations: list them, retry what failed."),
     "retention": ("retention:app", "Words of conversations that ended long ago: delete them."),
     "rollups": ("rollups:app", "The counts behind the rates: verify, rebuild."),

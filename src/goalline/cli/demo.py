@@ -16,6 +16,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import typer
+from pydantic import SecretStr
 from rich.markup import escape
 from rich.progress import Progress
 
@@ -31,6 +32,7 @@ from goalline.resources import folder
 from goalline.settings import Settings
 from goalline.store import projects
 from goalline.store.goals import goals
+from goalline.store.vault import new_key
 from goalline.telemetry import configure_logs
 from goalline.worker import utc_now
 
@@ -68,6 +70,8 @@ def demo(
             # An environment made for Redis and workers may say 0, and nothing would be judged here.
             "embedded_threads": _THREADS,
             "dashboard_open": True,
+            # Sources can be tried without a key of one's own.
+            "encryption_keys": settings.encryption_keys or SecretStr(new_key()),
         }
         demo_settings = chosen.model_copy(update=own)
         configure_logs("WARNING", as_json=False)

@@ -24,6 +24,23 @@ _NEEDED = {
 }
 
 
+def require_names(kind: EventType, *, goal: str | None, step: str | None, name: str | None) -> None:
+    """Do nothing where it is named as its type demands what has happened.
+
+    Raises:
+        ValueError: something is missing, or there is too much.
+    """
+    given = {field for field, value in (("goal", goal), ("step", step), ("name", name)) if value is not None}
+    expected = _NEEDED[kind]
+    if kind is EventType.STEP_EXECUTED and given == {"step"}:
+        expected = ("step",)
+    for field in ("goal", "step", "name"):
+        if field in expected and field not in given:
+            raise ValueError(f"{kind} needs {field}")
+        if field in given and field not in expected:
+            raise ValueError(f"{kind} has no {field} beside {' and '.join(expected)}; leave it out")
+
+
 class Event(BaseModel):
     """One reported fact, known by its `id`: sent again, it changes nothing.
 
@@ -50,13 +67,5 @@ class Event(BaseModel):
 
     @model_validator(mode="after")
     def _names_what_happened(self) -> Self:
-        expected = _NEEDED[self.type]
-        if self.type is EventType.STEP_EXECUTED and self.name is None and self.step is not None:
-            expected = ("step",)
-        for field in ("goal", "step", "name"):
-            needed, given = field in expected, getattr(self, field) is not None
-            if needed and not given:
-                raise ValueError(f"{self.type} needs {field}")
-            if given and not needed:
-                raise ValueError(f"{self.type} has no {field} beside {' and '.join(expected)}; leave it out")
+        require_names(self.type, goal=self.goal, step=self.step, name=self.name)
         return self

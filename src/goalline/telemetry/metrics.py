@@ -45,6 +45,7 @@ def _duration(name: str, meaning: str) -> Histogram:
 
 _RECEIVED = _counter("conversations_received", "Conversations taken in.", "duplicate")
 _EVENTS = _counter("events_received", "Events that came in.", "result")
+_WEBHOOKS = _counter("webhooks", "Webhooks that platforms sent to sources.", "platform", "result")
 _ENDED = _counter("evaluations_ended", "Evaluations that came to their end.", "status", "reason")
 _VERDICTS = _counter("verdicts_judged", "Verdicts of evaluations that succeeded.", "outcome", "kind")
 _CALLS = _counter("llm_calls", "Calls of the model.", "result")
@@ -81,6 +82,11 @@ def expect_failures(reasons: Iterable[str]) -> None:
 def conversation_received(*, duplicate: bool) -> None:
     """Count a conversation that was taken in."""
     _RECEIVED.labels("true" if duplicate else "false").inc()
+
+
+def webhook(platform: str, result: str) -> None:
+    """Count a webhook of a platform by what became of it: stored, duplicate, ignored, forged or misread."""
+    _WEBHOOKS.labels(platform, result).inc()
 
 
 def events_received(accepted: int, duplicates: int, rejected: int) -> None:

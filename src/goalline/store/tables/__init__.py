@@ -4,6 +4,7 @@ from goalline.store.tables.columns import NAMING, NanoDollars, Row, StepList, ta
 from goalline.store.tables.conversations import Conversation, Evaluation, Verdict, is_open, is_queued
 from goalline.store.tables.goals import Goal, GoalPeriod, GoalRevision
 from goalline.store.tables.rollups import ConversationRollup, ErasedTrackRollup, TrackRollup, VerdictRollup
+from goalline.store.tables.sources import Source
 from goalline.store.tables.tenants import ApiKey, Project
 from goalline.store.tables.tracks import Cycle, DeactivatedContact, DeletedStep, Path, PathTaken, StepEvent
 
@@ -25,6 +26,7 @@ __all__ = [
     "PathTaken",
     "Project",
     "Row",
+    "Source",
     "StepEvent",
     "StepList",
     "TrackRollup",

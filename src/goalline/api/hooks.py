@@ -1,0 +1,137 @@
+"""Hooks: where platforms send their own webhooks, each signed as that platform signs."""
+
+import json
+from contextlib import suppress
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from pydantic import BaseModel, ValidationError
+
+from goalline import pipeline
+from goalline.api import bodies
+from goalline.api.deps import bell_of, services_of
+from goalline.api.problems import TooLarge, documented, summary
+from goalline.bootstrap import Services
+from goalline.domain import platforms
+from goalline.domain.platforms.platform import Forged, Heard
+from goalline.domain.refusal import Invalid
+from goalline.domain.source import ToolEvent, events_of, options_of
+from goalline.domain.transcript import excess
+from goalline.store import sources
+from goalline.store.tables import Project, Source
+from goalline.store.vault import Unreadable
+from goalline.telemetry import log, metrics
+from goalline.worker import utc_now
+
+router = APIRouter(prefix=bodies.SIGNED.rstrip("/"), tags=["hooks"])
+_log = log(__name__)
+
+
+class Result(StrEnum):
+    """What became of a webhook; the last two are refused."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    FORGED = "forged"
+    MISREAD = "misread"
+
+
+class Answer(BaseModel):
+    """What became of a webhook that was taken; where it was ignored, `detail` says why."""
+
+    result: Result
+    detail: str | None = None
+    conversation_id: str | None = None
+    evaluation_id: UUID | None = None
+
+
+async def _body_of(request: Request) -> bytes:
+    # Starlette gives the bytes in no other way, and a signature is over these bytes.
+    return await request.body()
+
+
+Body = Annotated[bytes, Depends(_body_of)]
+
+
+@router.post("/{source}/", include_in_schema=False)
+@router.post("/{source}", response_model=Answer, responses=documented(401, 404, 409, 413, 415))
+def receive(source: str, body: Body, request: Request) -> Response:
+    """Take a platform's own webhook, once.
+
+    Answered 200 also where there is nothing to do, so that no platform sends again what nobody wants. 401 means that
+    the signature is not right, 404 that the source is unknown or disabled, and 503 that it should come again.
+    """
+    parts, now = services_of(request), utc_now()
+    stored, project = _enabled(parts, source)
+    heard = _heard(parts, stored, request, body, now)
+    if heard.delivery is None:
+        return _answered(stored, Answer(result=Result.IGNORED, detail=heard.needless))
+    too_much = excess(heard.delivery.transcript, parts.settings.max_turns, parts.settings.max_characters)
+    if too_much:
+        raise TooLarge(too_much)
+    meant = [ToolEvent.model_validate(each) for each in stored.tool_events]
+    events = list(events_of(heard.delivery, heard.calls, meant))
+    most = parts.settings.max_events_per_conversation
+    receipt = pipeline.hear(parts.database, project, heard.delivery, events, now, most)
+    if receipt.ring:
+        bell_of(request).ring([receipt.evaluation_id])
+    return _answered(
+        stored,
+        Answer(
+            result=Result.DUPLICATE if receipt.duplicate else Result.STORED,
+            conversation_id=receipt.conversation_id,
+            evaluation_id=receipt.evaluation_id,
+        ),
+    )
+
+
+def _enabled(parts: Services, source: str) -> tuple[Source, Project]:
+    with suppress(ValueError), parts.database.reading() as session:
+        if found := sources.enabled(session, UUID(source)):
+            return found
+    raise HTTPException(404, "there is no such source, or it is disabled")
+
+
+def _heard(parts: Services, stored: Source, request: Request, body: bytes, now: datetime) -> Heard:
+    headers, is_local = request.headers, request.client is not None and _is_loopback(request.client.host)
+    platform, options = platforms.BY_NAME[stored.platform], options_of(stored.platform, stored.options)
+    try:
+        secrets = [each.text for each in sources.valid_secrets(parts.vault, stored, now)]
+        if platform.is_open(options) and not is_local:
+            raise Forged("it is not signed, and such are taken from this machine alone")
+        platform.verify(headers, body, secrets, now.timestamp(), options)
+    except Unreadable:
+        _log.error("source_secret_unreadable", source_id=str(stored.id))
+        detail = "the secret of this source cannot be read at present; send it again later"
+        raise HTTPException(503, detail, {"Retry-After": "60"}) from None
+    except Forged as forged:
+        _log.warning("webhook_forged", source_id=str(stored.id), why=str(forged))
+        metrics.webhook(stored.platform, Result.FORGED)
+        raise HTTPException(401, f"this is not signed as the source demands: {forged}") from None
+    try:
+        return platform.parse(json.loads(body), now, options)
+    except (ValueError, RecursionError) as error:
+        metrics.webhook(stored.platform, Result.MISREAD)
+        raise Invalid(_fault(error), "body") from None
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return False
+
+
+def _fault(error: ValueError | RecursionError) -> str:
+    if isinstance(error, ValidationError):
+        return summary(error.errors(include_url=False, include_input=False))
+    return "this is no JSON" if isinstance(error, ValueError) else "this is nested too deeply"
+
+
+def _answered(stored: Source, answer: Answer) -> Response:
+    metrics.webhook(stored.platform, answer.result)
+    return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")

@@ -1,0 +1,202 @@
+"""Sources: platforms that send webhooks, and the secrets by which they are known."""
+
+import base64
+import secrets as randomness
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlmodel import Session, col, select
+
+from goalline.domain import platforms
+from goalline.domain.platforms import PlatformName, standard_webhooks
+from goalline.domain.platforms.platform import Options
+from goalline.domain.refusal import Conflict, Invalid, NotFound
+from goalline.domain.source import SourceDraft, SourceEdit, ToolEvent, options_of
+from goalline.store.tables import Project, Source
+from goalline.store.vault import Unreadable, Vault
+
+MOST_SECRETS = 5
+"""Most secrets of a source that are valid at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret of a source; with `until`, it is valid until then."""
+
+    text: str = field(repr=False)
+    until: datetime | None = None
+
+
+def create(
+    session: Session, vault: Vault, project_id: UUID, draft: SourceDraft, now: datetime
+) -> tuple[Source, str | None]:
+    """Store a new source; return it, and its secret where that was made here: the only time that it is seen.
+
+    Raises:
+        Conflict: there is one of this name already, or secrets cannot be kept.
+        Invalid: the secret is missing, or is none that this platform can have.
+    """
+    options = options_of(draft.platform, draft.options)
+    _require_free(session, project_id, draft.name)
+    secret, made = _accepted(draft.platform, options, draft.secret)
+    source_id = uuid4()
+    source = Source(
+        id=source_id,
+        project_id=project_id,
+        name=draft.name,
+        platform=draft.platform,
+        options=draft.options,
+        tool_events=_plain(draft.tool_events),
+        sealed=_sealed(vault, source_id, [Secret(secret)]),
+        created_at=now,
+    )
+    session.add(source)
+    session.flush()
+    return source, secret if made else None
+
+
+def edit(session: Session, project_id: UUID, source_id: UUID, change: SourceEdit) -> Source:
+    """Change a source.
+
+    Raises:
+        NotFound: the project has no such source.
+        Conflict: there is another one of this name.
+        Invalid: the platform has no such options.
+    """
+    source = get(session, project_id, source_id, lock=True)
+    if change.name is not None and change.name != source.name:
+        _require_free(session, project_id, change.name)
+        source.name = change.name
+    if change.options is not None:
+        options_of(source.platform, change.options)
+        source.options = change.options
+    if change.tool_events is not None:
+        source.tool_events = _plain(change.tool_events)
+    if change.enabled is not None:
+        source.enabled = change.enabled
+    session.flush()
+    return source
+
+
+def rotate(
+    session: Session,
+    vault: Vault,
+    project_id: UUID,
+    source_id: UUID,
+    secret: str | None,
+    now: datetime,
+    overlap: timedelta,
+) -> tuple[Source, str | None]:
+    """Give a source a new secret; those that it has stay valid for `overlap` at most.
+
+    Returns the source, and the new secret where it was made here: the only time that it is seen.
+
+    Raises:
+        NotFound: the project has no such source.
+        Invalid: the secret is missing, or is none that this platform can have.
+        Conflict: too many are valid at once, or secrets cannot be kept or read.
+    """
+    source = get(session, project_id, source_id, lock=True)
+    new, made = _accepted(source.platform, options_of(source.platform, source.options), secret)
+    until = now + overlap
+    try:
+        before = valid_secrets(vault, source, now) if overlap else []
+    except Unreadable:
+        raise Conflict(
+            f"the secrets of source {source.name!r} cannot be read with GOALLINE_ENCRYPTION_KEYS as it is; add the key "
+            "that they were stored with, or rotate without overlap"
+        ) from None
+    old = [replace(each, until=min(each.until, until) if each.until else until) for each in before if each.text != new]
+    if len(old) >= MOST_SECRETS:
+        raise Conflict(f"{MOST_SECRETS} secrets are valid at once; rotate with a shorter overlap, or with none")
+    source.sealed = _sealed(vault, source.id, [Secret(new), *old])
+    session.flush()
+    return source, new if made else None
+
+
+def valid_secrets(vault: Vault, source: Source, now: datetime) -> list[Secret]:
+    """Return the secrets of a source that are valid, the newest first.
+
+    Raises:
+        Unreadable: no key opens them.
+    """
+    stored = vault.open(source.id, source.sealed)
+    found = [Secret(text, datetime.fromisoformat(until) if until else None) for text, until in stored]
+    return [each for each in found if each.until is None or each.until > now]
+
+
+def delete(session: Session, project_id: UUID, source_id: UUID) -> None:
+    """Delete a source; what it has sent stays.
+
+    Raises:
+        NotFound: the project has no such source.
+    """
+    session.delete(get(session, project_id, source_id, lock=True))
+    session.flush()
+
+
+def get(session: Session, project_id: UUID, source_id: UUID, *, lock: bool = False) -> Source:
+    """Return a source of a project.
+
+    Raises:
+        NotFound: the project has no such source.
+    """
+    query = select(Source).where(Source.project_id == project_id, Source.id == source_id)
+    found = session.exec(query.with_for_update() if lock else query).first()
+    if found is None:
+        raise NotFound(f"there is no source {source_id}")
+    return found
+
+
+def named(session: Session, project_id: UUID, name: str) -> Source:
+    """Return the source of this name.
+
+    Raises:
+        NotFound: the project has no such source.
+    """
+    found = session.exec(select(Source).where(Source.project_id == project_id, Source.name == name)).first()
+    if found is None:
+        raise NotFound(f"there is no source named {name!r}")
+    return found
+
+
+def every(session: Session, project_id: UUID) -> Sequence[Source]:
+    """Return the sources of a project, oldest first."""
+    return session.exec(
+        select(Source).where(Source.project_id == project_id).order_by(col(Source.created_at), col(Source.id))
+    ).all()
+
+
+def enabled(session: Session, source_id: UUID) -> tuple[Source, Project] | None:
+    """Return a source that takes webhooks, with its project; None where it is unknown or disabled."""
+    query = select(Source, Project).join(Project).where(Source.id == source_id, col(Source.enabled))
+    return session.exec(query).first()
+
+
+def _require_free(session: Session, project_id: UUID, name: str) -> None:
+    if session.exec(select(Source.id).where(Source.project_id == project_id, Source.name == name)).first():
+        raise Conflict(f"there is a source named {name!r} already", "name")
+
+
+def _accepted(platform: PlatformName, options: Options, secret: str | None) -> tuple[str, bool]:
+    adapter, made = platforms.BY_NAME[platform], secret is None
+    if secret is None:
+        if not adapter.makes_secret:
+            raise Invalid("this platform makes the secret; copy it from there", "secret")
+        secret = standard_webhooks.PREFIX + base64.b64encode(randomness.token_bytes(32)).decode()
+    try:
+        adapter.check_secret(secret, options)
+    except ValueError as error:
+        raise Invalid(str(error), "secret") from None
+    return secret, made
+
+
+def _sealed(vault: Vault, source_id: UUID, kept: Sequence[Secret]) -> str:
+    return vault.seal(source_id, [[each.text, each.until and each.until.isoformat()] for each in kept])
+
+
+def _plain(tool_events: Sequence[ToolEvent]) -> list[dict[str, Any]]:
+    return [each.model_dump(mode="json", exclude_none=True) for each in tool_events]

@@ -1,0 +1,142 @@
+"""Hooks: a platform's own webhook becomes a conversation, once, and only where its source has signed it."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import time_machine
+from standardwebhooks import Webhook
+
+from goalline.domain.evaluation import Status
+from goalline.worker import utc_now
+from tests.api.calls import problem
+from tests.api.world import NewWorld, World, delivery, goal
+
+CALL = "call-1"
+
+
+def created(world: World, **changes: Any) -> dict[str, Any]:
+    body = {"name": "phones", "platform": "standard_webhooks", **changes}
+    response = world.client().post("/v1/sources", json=body)
+    assert response.status_code == 201, response.text
+    made: dict[str, Any] = response.json()
+    return made
+
+
+def ended(conversation_id: str = CALL, **changes: Any) -> str:
+    return json.dumps({"type": "conversation.ended", "data": delivery(conversation_id), **changes})
+
+
+def signed(secret: str, body: str, seconds_ago: float = 0) -> dict[str, str]:
+    """Return the headers with which the official package signs a body."""
+    at = utc_now() - timedelta(seconds=seconds_ago)
+    return {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign("msg_1", at, body),
+        "content-type": "application/json",
+    }
+
+
+def send(world: World, source: dict[str, Any], body: str, **headers: str) -> Any:
+    return world.browser().post(source["url"], content=body, headers=signed(source["secret"], body) | headers)
+
+
+def conversations(world: World) -> list[str]:
+    listed = world.client().get("/v1/conversations").json()["items"]
+    return [each["conversation_id"] for each in listed]
+
+
+def test_a_signed_webhook_becomes_a_conversation_that_is_judged(world: World) -> None:
+    goal(world.client(), "Appointment booked")
+    answer = send(world, created(world), ended())
+    assert answer.status_code == 200
+    assert (answer.json()["result"], answer.json()["conversation_id"]) == ("stored", CALL)
+    assert world.evaluate() == [Status.SUCCEEDED]
+    assert world.client().get("/v1/reports/success-rate").json()["success_rate"] == 1
+
+
+def test_a_forged_webhook_is_refused_and_changes_nothing(world: World) -> None:
+    source = created(world)
+    body = ended()
+    for headers in (
+        signed(source["secret"], body + " "),
+        signed(source["secret"], body, seconds_ago=301),
+        signed("whsec_" + "A" * 32, body),
+        {},
+    ):
+        answer = world.browser().post(source["url"], content=body, headers=headers)
+        assert problem(answer, 401)["detail"].startswith("this is not signed as the source demands")
+    assert conversations(world) == []
+
+
+def test_an_unknown_and_a_disabled_source_are_answered_alike(world: World) -> None:
+    source = created(world)
+    world.client().patch(f"/v1/sources/{source['id']}", json={"enabled": False})
+    body = ended()
+    disabled = send(world, source, body)
+    unknown = world.browser().post(f"/v1/hooks/{uuid4()}", content=body, headers=signed(source["secret"], body))
+    misspelt = world.browser().post("/v1/hooks/phones", content=body)
+    assert problem(disabled, 404)["detail"] == problem(unknown, 404)["detail"] == problem(misspelt, 404)["detail"]
+
+
+def test_the_same_webhook_five_times_at_once_is_one_conversation_and_one_evaluation(world: World) -> None:
+    source, body, client = created(world), ended(), world.browser()
+    headers = signed(source["secret"], body)
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: client.post(source["url"], content=body, headers=headers), range(5)))
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert sorted(answer.json()["result"] for answer in answers) == ["duplicate"] * 4 + ["stored"]
+    assert len({answer.json()["evaluation_id"] for answer in answers}) == 1
+
+
+def test_what_nobody_wants_is_answered_200_with_the_reason(world: World) -> None:
+    answer = send(world, created(world), json.dumps({"type": "contact.created", "data": {}}))
+    assert answer.status_code == 200
+    assert answer.json()["result"] == "ignored"
+    assert "contact.created" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", ["{", "[" * 100_000, '"\\ud800"', "[]", "1e400"])
+def test_a_body_that_is_none_is_refused(world: World, body: str) -> None:
+    assert problem(send(world, created(world), body), 422)
+
+
+def test_what_is_missing_is_named(world: World) -> None:
+    body = json.loads(ended())
+    del body["data"]["ended_at"]
+    answer = send(world, created(world), json.dumps(body))
+    assert "data.ended_at" in problem(answer, 422)["detail"]
+
+
+def test_a_transcript_over_the_limits_is_refused(new_world: NewWorld) -> None:
+    world = new_world(max_turns=1)
+    assert "the limit is 1 turns" in problem(send(world, created(world), ended()), 413)["detail"]
+
+
+def test_the_old_secret_is_valid_for_as_long_as_the_rotation_says(world: World) -> None:
+    source, body = created(world), ended()
+    made = world.client().post(f"/v1/sources/{source['id']}/rotate", json={"overlap_hours": 2}).json()
+    assert made["secret"] != source["secret"]
+    assert send(world, source | {"secret": made["secret"]}, body).status_code == 200
+    for hours, status in ((1.9, 200), (2.1, 401)):
+        with time_machine.travel(utc_now() + timedelta(hours=hours), tick=False):
+            assert send(world, source, body).status_code == status
+
+
+def test_a_rotation_without_overlap_ends_the_old_secret_at_once(world: World) -> None:
+    source, body = created(world), ended()
+    world.client().post(f"/v1/sources/{source['id']}/rotate", json={"overlap_hours": 0})
+    assert send(world, source, body).status_code == 401
+
+
+def test_a_source_whose_secret_cannot_be_read_asks_the_platform_to_come_again(world: World) -> None:
+    source, body = created(world), ended()
+    with world.database.transaction() as session:
+        session.connection().exec_driver_sql("UPDATE source SET sealed = 'gAAAAA'")
+    answer = send(world, source, body)
+    assert problem(answer, 503)
+    assert answer.headers["retry-after"] == "60"
