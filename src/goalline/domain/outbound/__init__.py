@@ -1,0 +1,1 @@
+"""Outbound webhooks: what others subscribe to, what they are told, and how patiently."""
