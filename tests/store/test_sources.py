@@ -10,7 +10,7 @@ from goalline.domain.platforms import PlatformName
 from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.domain.source import SourceDraft, SourceEdit
 from goalline.store import projects, sources
-from goalline.store.sources import Secret
+from goalline.store.secrets import Secret
 from goalline.store.tables import Source
 from goalline.store.vault import Unreadable, Vault, new_key
 from tests.store.world import HOUR, NOW, SECOND, World

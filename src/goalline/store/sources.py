@@ -1,9 +1,6 @@
 """Sources: platforms that send webhooks, and the secrets by which they are known."""
 
-import base64
-import secrets as randomness
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,23 +8,14 @@ from uuid import UUID, uuid4
 from sqlmodel import Session, col, select
 
 from goalline.domain import platforms
-from goalline.domain.platforms import PlatformName, standard_webhooks
+from goalline.domain.platforms import PlatformName
 from goalline.domain.platforms.platform import Options
 from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.domain.source import SourceDraft, SourceEdit, ToolEvent, options_of
+from goalline.store import secrets
+from goalline.store.secrets import Secret
 from goalline.store.tables import Project, Source
-from goalline.store.vault import Unreadable, Vault
-
-MOST_SECRETS = 5
-"""Most secrets of a source that are valid at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret of a source; with `until`, it is valid until then."""
-
-    text: str = field(repr=False)
-    until: datetime | None = None
+from goalline.store.vault import Vault
 
 
 def create(
@@ -50,7 +38,7 @@ def create(
         platform=draft.platform,
         options=draft.options,
         tool_events=_plain(draft.tool_events),
-        sealed=_sealed(vault, source_id, [Secret(secret)]),
+        sealed=secrets.seal(vault, source_id, [Secret(secret)]),
         created_at=now,
     )
     session.add(source)
@@ -101,18 +89,7 @@ def rotate(
     """
     source = get(session, project_id, source_id, lock=True)
     new, made = _accepted(source.platform, options_of(source.platform, source.options), secret)
-    until = now + overlap
-    try:
-        before = valid_secrets(vault, source, now) if overlap else []
-    except Unreadable:
-        raise Conflict(
-            f"the secrets of source {source.name!r} cannot be read with GOALLINE_ENCRYPTION_KEYS as it is; add the key "
-            "that they were stored with, or rotate without overlap"
-        ) from None
-    old = [replace(each, until=min(each.until, until) if each.until else until) for each in before if each.text != new]
-    if len(old) >= MOST_SECRETS:
-        raise Conflict(f"{MOST_SECRETS} secrets are valid at once; rotate with a shorter overlap, or with none")
-    source.sealed = _sealed(vault, source.id, [Secret(new), *old])
+    source.sealed = secrets.rotated(vault, source.id, source.sealed, new, now, overlap)
     session.flush()
     return source, new if made else None
 
@@ -123,9 +100,7 @@ def valid_secrets(vault: Vault, source: Source, now: datetime) -> list[Secret]:
     Raises:
         Unreadable: no key opens them.
     """
-    stored = vault.open(source.id, source.sealed)
-    found = [Secret(text, datetime.fromisoformat(until) if until else None) for text, until in stored]
-    return [each for each in found if each.until is None or each.until > now]
+    return secrets.valid(vault, source.id, source.sealed, now)
 
 
 def delete(session: Session, project_id: UUID, source_id: UUID) -> None:
@@ -186,16 +161,12 @@ def _accepted(platform: PlatformName, options: Options, secret: str | None) -> t
     if secret is None:
         if not adapter.makes_secret:
             raise Invalid("this platform makes the secret; copy it from there", "secret")
-        secret = standard_webhooks.PREFIX + base64.b64encode(randomness.token_bytes(32)).decode()
+        secret = secrets.new()
     try:
         adapter.check_secret(secret, options)
     except ValueError as error:
         raise Invalid(str(error), "secret") from None
     return secret, made
-
-
-def _sealed(vault: Vault, source_id: UUID, kept: Sequence[Secret]) -> str:
-    return vault.seal(source_id, [[each.text, each.until and each.until.isoformat()] for each in kept])
 
 
 def _plain(tool_events: Sequence[ToolEvent]) -> list[dict[str, Any]]:
