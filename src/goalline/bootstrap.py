@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,7 @@ from dramatiq import Broker, Consumer
 from dramatiq.brokers.stub import StubBroker
 
 from goalline.domain.evaluation import Judge
+from goalline.domain.outbound.message import Answer, Sender
 from goalline.judge.gate import Gate
 from goalline.judge.llm import LlmJudge
 from goalline.judge.stand_in import MODEL, StandIn
@@ -25,6 +26,11 @@ _IDLE_PICKUP_MS = 100
 """Longest sleep of an idle worker between two looks at Redis."""
 
 
+class _Unsent:
+    def send(self, url: str, secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> Answer:
+        return Answer(0.0, error="not sent")
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What Goalline runs on, chosen by the settings."""
@@ -35,6 +41,7 @@ class Services:
     broker: Broker
     gate: Gate = field(default_factory=lambda: Gate(sys.maxsize))
     vault: Vault = field(default_factory=lambda: Vault(()))
+    sender: Sender = field(default_factory=lambda: _Unsent())
 
     @property
     def embedded(self) -> bool:

@@ -1,9 +1,10 @@
 """The story: a conversation is received, evaluated, and counted; what gets lost on the way is found again.
 
-    receive ──► claim ──► evaluate ──► complete          sweep ──► (claim)          track          retain
+    receive ──► claim ──► evaluate ──► complete ──► deliver          sweep ──► (claim)          track          retain
 
 A webhook is received, its evaluation is claimed and judged, and to complete it is to store its verdicts and to count
-them, in one transaction: `store_verdicts`. Events are tracked without a judge: `recording.record` stores and counts
+them, in one transaction: `store_verdicts`. Whoever has subscribed is told in the same transaction, by messages that
+`deliver` sends. Events are tracked without a judge: `recording.record` stores and counts
 them in one as well. Rates are read from these counts and from nothing else (`store/reports`), so they stay as they are
 when `retain` deletes what was said long ago.
 
@@ -14,7 +15,7 @@ open while the judge thinks.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -30,9 +31,11 @@ from goalline.domain.evaluation import (
     release_delay,
 )
 from goalline.domain.event import Event
+from goalline.domain.outbound.message import Answer, MessageStatus, Sender
+from goalline.domain.outbound.payload import Payload, body
 from goalline.domain.refusal import Conflict
 from goalline.domain.transcript import Delivery, digest
-from goalline.store import intake
+from goalline.store import intake, secrets
 from goalline.store.contacts import contacts
 from goalline.store.conversations import backlog, claims, conversations, evaluations, recovery, retention
 from goalline.store.conversations import work as works
@@ -43,14 +46,21 @@ from goalline.store.conversations.work import Work
 from goalline.store.database import Database, DatabaseUnavailable
 from goalline.store.goals import goals
 from goalline.store.intake import Receipt
+from goalline.store.outbound import dispatch, telling, wording
+from goalline.store.outbound import log as messages
+from goalline.store.outbound.dispatch import Due
 from goalline.store.patience import insisting
 from goalline.store.tables import Project
 from goalline.store.track import recording
 from goalline.store.track.recording import Outcome, Vanished
+from goalline.store.vault import Unreadable, Vault
 from goalline.telemetry import log, metrics, place_of
 
 SWEEP_LIMIT = 1_000
 """Most evaluations one sweep rings for; a longer backlog is served by the next sweeps."""
+
+MESSAGES_KEPT = timedelta(days=30)
+"""How long messages that have ended can be looked up and delivered again."""
 
 _log = log(__name__)
 _NEEDLESS = {Reason.EMPTY_TRANSCRIPT, Reason.NO_GOAL_IN_FORCE, Reason.CONTACT_DEACTIVATED, Reason.ERASED}
@@ -135,6 +145,7 @@ def hear(
     if events:
         outcome = track(database, project.id, dict(enumerate(events)), now, most_of_conversation)
         metrics.events_received(outcome.accepted, outcome.duplicates, len(outcome.rejected))
+        receipt = replace(receipt, told=outcome.told)
     return receipt
 
 
@@ -214,8 +225,43 @@ def _store(database: Database, work: Work, judgement: Judgement, now: datetime) 
             transcript_digest=work.transcript_digest,
         ):
             return None
-        store_verdicts(session, row, work.claim, judgement.verdicts)
+        counted = store_verdicts(session, row, work.claim, judgement.verdicts)
+        telling.judged(session, row, work.claim.evaluation_id, counted, now)
         return Status.SUCCEEDED
+
+
+def deliver(database: Database, vault: Vault, sender: Sender, clock: Clock, chance: float) -> MessageStatus | None:
+    """Deliver one message that is due, signed; None where there is none, or somebody else has taken it meanwhile.
+
+    What it says is read when it is sent, and no transaction is open while the receiver thinks about it. `chance`, from
+    0 to 1, spreads the next attempts of messages that failed together.
+    """
+    with database.transaction() as session:
+        held = dispatch.claim(session, clock())
+    if held is None:
+        return None
+    with database.reading() as session:
+        said = wording.payload_of(session, held)
+    answer = _send(vault, sender, held, said, clock()) if said else None
+    with database.transaction() as session:
+        if answer:
+            delivered = dispatch.finish(session, held, answer, clock(), chance)
+        else:
+            delivered = dispatch.drop(session, held, clock())
+    if delivered.disabled:
+        _log.warning("subscription_disabled", subscription_id=str(held.subscription_id), why=delivered.disabled)
+    if delivered.status:
+        metrics.message(held.type, delivered.status, answer.seconds if answer else None)
+    return delivered.status
+
+
+def _send(vault: Vault, sender: Sender, held: dispatch.Claim, said: Payload, now: datetime) -> Answer:
+    try:
+        valid = [each.text for each in secrets.valid(vault, held.subscription_id, held.sealed, now)]
+    except Unreadable:
+        _log.error("subscription_secret_unreadable", subscription_id=str(held.subscription_id))
+        return Answer(0.0, error="the secret of this subscription cannot be read")
+    return sender.send(held.url, valid, str(held.id), now, body(held.type, held.occurred_at, said, thin=held.thin))
 
 
 def judge_again(database: Database, project_id: UUID, reference: str, now: datetime) -> Receipt:
@@ -275,6 +321,17 @@ def sweep(database: Database, now: datetime, *, forgotten: bool = False, idle: i
     metrics.evaluations_ended(Status.FAILED, Reason.POISON, found.given_up)
     metrics.sweep_rang(len(ringing))
     return ringing
+
+
+def sweep_messages(database: Database, now: datetime) -> Due:
+    """Return how many subscriptions have something due; delete some messages that ended long ago."""
+    with database.reading() as session:
+        due = dispatch.due(session, now)
+        old = messages.old(session, now - MESSAGES_KEPT, SWEEP_LIMIT)
+    if old:
+        with database.transaction() as session:
+            messages.delete(session, old)
+    return due
 
 
 def hand_back(database: Database, held: Sequence[Claim], now: datetime) -> list[UUID]:
@@ -351,6 +408,8 @@ def _fail(
 ) -> Status | None:
     with database.transaction() as session:
         failed = claims.finish(session, claim, Status.FAILED, now, reason=reason, effort=effort, error=error)
+        if failed:
+            telling.failed(session, claim.project_id, {claim.evaluation_id: claim.conversation_id}, now)
     return _ended(Status.FAILED if failed else None, reason)
 
 

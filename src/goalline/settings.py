@@ -227,6 +227,9 @@ class Settings(BaseSettings):
     max_steps_per_goal: Annotated[int, Field(ge=2, le=20)] = Field(10, description="Most steps of a goal; up to 20.")
 
     worker_threads: PositiveInt = Field(128, description="Judgements at once in each process of `goalline worker`.")
+    delivery_threads: PositiveInt = Field(
+        8, description="Messages delivered to subscriptions at once in each process that has a worker."
+    )
     embedded_threads: NonNegativeInt = Field(
         32, description="Judgements at once inside `goalline serve` when there is no Redis."
     )

@@ -42,7 +42,7 @@ def tables_in(database: Database) -> set[str]:
 
 
 def test_migrating_twice_changes_nothing_the_second_time(empty: Database) -> None:
-    assert schema.migrate(empty) == ["0001", "0002", "0003", "0004", "0005", "0006"]
+    assert schema.migrate(empty) == ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
     assert schema.migrate(empty) == []
     schema.require_current(empty)
 
@@ -50,7 +50,7 @@ def test_migrating_twice_changes_nothing_the_second_time(empty: Database) -> Non
 def test_several_processes_may_migrate_at_once(database_url: str) -> None:
     databases = [Database(database_url) for _ in range(4)]
     applied = at_once(*(lambda database=database: schema.migrate(database) for database in databases))
-    assert sorted(applied) == [[], [], [], ["0001", "0002", "0003", "0004", "0005", "0006"]]
+    assert sorted(applied) == [[], [], [], ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]]
     for database in databases:
         schema.require_current(database)
         database.close()
@@ -87,7 +87,7 @@ def test_a_database_can_go_back_to_nothing_and_forth_again(empty: Database) -> N
     assert tables_in(empty) == {"alembic_version"}
     with pytest.raises(SchemaOutdated):
         schema.require_current(empty)
-    assert schema.migrate(empty) == ["0001", "0002", "0003", "0004", "0005", "0006"]
+    assert schema.migrate(empty) == ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
     schema.require_current(empty)
 
 

@@ -92,10 +92,16 @@ def application(settings: Settings) -> Iterator[tuple[Any, Callable[[], None]]]:
 
     if worker:
         worker.start()
+    elif parts.embedded:
+        # Nobody judges here, and no other process is there to tell those who have subscribed.
+        bell.begin()
     try:
         yield create_app(parts, bell), stop_judging
     finally:
         stop_judging()
+        if parts.embedded and not worker:
+            bell.drain()
+            bell.end()
         for thread in ending:
             thread.join()
         bell.close(timeout=settings.shutdown_seconds)

@@ -20,7 +20,10 @@ from goalline.store.track import recording
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a delivery. With `ring` its evaluation waits for the bell; with `needless` it never will."""
+    """What became of a delivery. With `ring` its evaluation waits for the bell; with `needless` it never will.
+
+    What came with it led to `told` messages for subscriptions.
+    """
 
     row_id: UUID
     conversation_id: str
@@ -29,6 +32,7 @@ class Receipt:
     duplicate: bool
     ring: bool
     needless: Reason | None = None
+    told: int = 0
 
 
 def take_in(session: Session, project: Project, delivery: Delivery, words: str, now: datetime) -> Receipt:

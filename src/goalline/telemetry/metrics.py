@@ -46,6 +46,8 @@ def _duration(name: str, meaning: str) -> Histogram:
 _RECEIVED = _counter("conversations_received", "Conversations taken in.", "duplicate")
 _EVENTS = _counter("events_received", "Events that came in.", "result")
 _WEBHOOKS = _counter("webhooks", "Webhooks that platforms sent to sources.", "platform", "result")
+_MESSAGES = _counter("messages", "Attempts to deliver a message, by what became of it.", "type", "status")
+_MESSAGE_SECONDS = _duration("message_duration_seconds", "How long an attempt to deliver a message took.")
 _ENDED = _counter("evaluations_ended", "Evaluations that came to their end.", "status", "reason")
 _VERDICTS = _counter("verdicts_judged", "Verdicts of evaluations that succeeded.", "outcome", "kind")
 _CALLS = _counter("llm_calls", "Calls of the model.", "result")
@@ -87,6 +89,13 @@ def conversation_received(*, duplicate: bool) -> None:
 def webhook(platform: str, result: str) -> None:
     """Count a webhook of a platform by what became of it: stored, duplicate, ignored, forged or misread."""
     _WEBHOOKS.labels(platform, result).inc()
+
+
+def message(kind: str, status: str, seconds: float | None) -> None:
+    """Count an attempt to deliver a message, by what the message became, and how long the receiver took."""
+    _MESSAGES.labels(kind, status).inc()
+    if seconds is not None:
+        _MESSAGE_SECONDS.observe(seconds)
 
 
 def events_received(accepted: int, duplicates: int, rejected: int) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import dramatiq
@@ -10,14 +11,18 @@ from structlog.contextvars import bound_contextvars
 
 from goalline import pipeline
 from goalline.bootstrap import Services
+from goalline.domain.evaluation import Status
 from goalline.store.conversations.claims import Claim
 from goalline.store.conversations.work import Work
 from goalline.store.database import DatabaseUnavailable
 from goalline.telemetry import log, place_of
 from goalline.worker.clock import utc_now
 from goalline.worker.leases import Leases, Turns
+from goalline.worker.post import Post
 from goalline.worker.ringer import Ringer
 from goalline.worker.ticker import Ticker
+
+QUEUE = "evaluations"
 
 _log = log(__name__)
 _FLUSH_SECONDS = 2.0
@@ -41,13 +46,14 @@ class Bell:
         self._suspects = threading.Lock()
         self._ending, self._left = threading.Event(), threading.Event()
         # A queue in this process never keeps anybody waiting; one that is reached over a network may.
-        self._ringer = None if parts.embedded else Ringer(self._send)
-        self.ticker = Ticker(parts, self.ring, self._leases, parent)
+        self._ringer = None if parts.embedded else Ringer()
+        self.post = Post(parts, self._ringer)
+        self.ticker = Ticker(parts, self.ring, self.post.ring, self._leases, parent)
         self._actor = dramatiq.Actor(
             self.answer,
             broker=parts.broker,
             actor_name="evaluate",
-            queue_name="evaluations",
+            queue_name=QUEUE,
             priority=0,
             options={},
         )
@@ -57,7 +63,7 @@ class Bell:
         """Ask for evaluations to be run, without waiting for it; what the broker does not take is left to the sweep."""
         for evaluation_id in evaluation_ids:
             if self._ringer:
-                self._ringer.ring(evaluation_id)
+                self._ringer.ring(partial(self._send, evaluation_id), evaluation_id=str(evaluation_id))
             elif self._parts.threads:
                 self._send(evaluation_id)
 
@@ -81,9 +87,20 @@ class Bell:
         finally:
             self._suspects.release()
 
+    def begin(self) -> None:
+        """Sweep and deliver in this process from now on."""
+        self.ticker.start()
+        self.post.start()
+
+    def end(self) -> None:
+        """Sweep and deliver no more in this process."""
+        self.ticker.stop()
+        self.post.stop()
+
     def drain(self) -> None:
         """Begin nothing more; what is under way goes on."""
         self._ending.set()
+        self.post.drain()
         self._parts.gate.close()
         _log.info("ending", judging=len(self._leases.held()))
 
@@ -149,6 +166,8 @@ class Bell:
                 return
             status = pipeline.evaluate(self._database, self._parts.judge, work, utc_now, give_up_after=give_up_after)
             _log.info("evaluated", status=status)
+            if status is not Status.QUEUED and self.ticker.somebody_listens:
+                self.post.ring()
 
 
 class _WhileWorking(dramatiq.Middleware):
@@ -158,11 +177,17 @@ class _WhileWorking(dramatiq.Middleware):
         self._bell = bell
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        self._bell.ticker.start()
+        if self._judges(worker):
+            self._bell.begin()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        self._bell.drain()
+        if self._judges(worker):
+            self._bell.drain()
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        self._bell.ticker.stop()
-        self._bell.hand_back()
+        if self._judges(worker):
+            self._bell.end()
+            self._bell.hand_back()
+
+    def _judges(self, worker: dramatiq.Worker) -> bool:
+        return worker is not self._bell.post.worker

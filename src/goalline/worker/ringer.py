@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from uuid import UUID
 
 from goalline.telemetry import log, metrics, place_of
 
@@ -18,16 +17,15 @@ _log = log(__name__)
 class Ringer:
     """Sends bells to the broker from a thread of its own: a broker that has gone silent must not hold up a webhook."""
 
-    def __init__(self, send: Callable[[UUID], None]) -> None:
-        self._send = send
-        self._waiting: queue.Queue[UUID | None] = queue.Queue(_MOST_BELLS)
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[tuple[Callable[[], None], dict[str, str]] | None] = queue.Queue(_MOST_BELLS)
         self._thread = threading.Thread(target=self._run, name="goalline-ringer", daemon=True)
         self._first = threading.Lock()
 
-    def ring(self, evaluation_id: UUID) -> None:
-        """Send soon; drop it where too many wait already."""
+    def ring(self, send: Callable[[], None], **ids: str) -> None:
+        """Send soon; drop it where too many wait already. The ids stand in the log where it is not heard."""
         try:
-            self._waiting.put_nowait(evaluation_id)
+            self._waiting.put_nowait((send, ids))
         except queue.Full:
             metrics.bell_not_heard()
         # Started with the first bell, as most processes never ring one.
@@ -43,14 +41,15 @@ class Ringer:
 
     def _run(self) -> None:
         silent_until = 0.0
-        while (evaluation_id := self._waiting.get()) is not None:
+        while (bell := self._waiting.get()) is not None:
+            send, ids = bell
             # A broker that failed is left alone for a while: what waits for it is dropped, and found by the sweep.
             if time.monotonic() < silent_until:
                 metrics.bell_not_heard()
                 continue
             try:
-                self._send(evaluation_id)
+                send()
             except Exception as error:
                 metrics.bell_not_heard()
-                _log.warning("bell_not_heard", evaluation_id=str(evaluation_id), error=place_of(error))
+                _log.warning("bell_not_heard", **ids, error=place_of(error))
                 silent_until = time.monotonic() + _SILENCE_SECONDS

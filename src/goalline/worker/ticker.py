@@ -21,10 +21,17 @@ class Ticker(threading.Thread):
     """Every few seconds renews the leases of this process and rings for what was lost."""
 
     def __init__(
-        self, parts: Services, ring: Callable[[Iterable[UUID]], None], leases: Leases, parent: int | None = None
+        self,
+        parts: Services,
+        ring: Callable[[Iterable[UUID]], None],
+        ring_post: Callable[[int], None],
+        leases: Leases,
+        parent: int | None = None,
     ) -> None:
         super().__init__(name="goalline-ticker", daemon=True)
         self._parts, self._ring, self._leases, self._parent = parts, ring, leases, parent
+        self._ring_post = ring_post
+        self.somebody_listens = True
         self._stopping = threading.Event()
         self._retained = pipeline.Retained()
         # The in-process bell forgets with its process: at the start every queued row is rung for.
@@ -53,7 +60,7 @@ class Ticker(threading.Thread):
         self._stopping.set()
 
     def tick(self) -> None:
-        """Renew, sweep, and let some old words go, once each."""
+        """Renew, sweep, look for messages that are due, and let some old words go, once each."""
         self._renew()
         if self._failed:
             # The database was away, perhaps for longer than leases last. All who are alive renew theirs first.
@@ -63,7 +70,13 @@ class Ticker(threading.Thread):
             idle = self._parts.gate.free
             self._ring(pipeline.sweep(self._parts.database, utc_now(), forgotten=self._forgotten, idle=idle))
             self._forgotten = False
+        self._look_for_messages()
         self._retain()
+
+    def _look_for_messages(self) -> None:
+        due = pipeline.sweep_messages(self._parts.database, utc_now())
+        self.somebody_listens = due.listening > 0
+        self._ring_post(due.ready)
 
     def _renew(self) -> None:
         held = self._leases.held()

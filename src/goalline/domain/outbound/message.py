@@ -4,9 +4,9 @@ The schedule of the attempts follows Standard Webhooks 1.0.0, section "Operation
 some chance in it over several days, 410 as the receiver's wish to be left alone, and `Retry-After` obeyed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -72,8 +72,11 @@ class Answer:
 class Sender(Protocol):
     """Sends webhooks over HTTP."""
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send a body once and return what came of it, whatever that is, within a bounded time; never raises."""
+    def send(self, url: str, secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> Answer:
+        """Sign a message with every one of the secrets, send it once, and return what came of it, whatever that is.
+
+        It takes a bounded time and never raises. `at` is the time of the attempt, which is signed too.
+        """
         ...
 
 

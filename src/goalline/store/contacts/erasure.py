@@ -14,6 +14,7 @@ from goalline.domain.track import Place, Tally, gather, tallies, track
 from goalline.store import projects
 from goalline.store.database import run
 from goalline.store.goals import goals
+from goalline.store.outbound import log as messages
 from goalline.store.tables import Conversation, Evaluation, PathTaken, StepEvent, Verdict, table
 from goalline.store.track import events, rollups
 from goalline.store.track.events import Told
@@ -80,6 +81,7 @@ def erase(session: Session, project_id: UUID, held: Mapping[UUID, str], now: dat
         run(session, _FORGET_EVENTS, row_ids=row_ids)
         run(session, _FORGET_PATHS, row_ids=row_ids)
     run(session, _FORGET_REASONING, row_ids=row_ids)
+    messages.forget(session, row_ids)
     session.execute(sa.update(_conversation).where(_conversation.c.id.in_(row_ids)).values(blank(now)))
     rollups.count_erased(session, project_id, kept)
 

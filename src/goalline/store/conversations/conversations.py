@@ -21,6 +21,7 @@ from goalline.store.contacts import deactivation, erasure
 from goalline.store.conversations.verdicts import Locked, counted_goals, take_back_verdicts
 from goalline.store.database import Upsert, run
 from goalline.store.goals import goals
+from goalline.store.outbound import log as messages
 from goalline.store.rollups import ConversationPlace
 from goalline.store.tables import (
     Conversation,
@@ -244,4 +245,5 @@ def remove(session: Session, project_id: UUID, reference: str | UUID) -> None:
     if row.day:
         rollups.count_conversations(session, ConversationPlace(project_id, row.day, row.agent_id), -1)
     recording.forget(session, project_id, row.id, row.agent_id)
+    messages.forget(session, [row.id])
     session.execute(delete(table(Conversation)).where(col(Conversation.id) == row.id))

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, update
-from sqlmodel import Session, select
+from sqlalchemy import bindparam, func, select, update
+from sqlmodel import Session
 
 from goalline.domain.evaluation import MOST_INTERRUPTIONS, Reason, Status, ring_again_delay
 from goalline.store.database import run
+from goalline.store.outbound import telling
 from goalline.store.tables import Evaluation, is_open, is_queued, table
 
 _ON_ITS_WAY = timedelta(seconds=5)
@@ -78,7 +81,14 @@ def recover(session: Session, now: datetime, limit: int) -> Recovered:
     looking at are left to it.
     """
     found = session.execute(
-        select(_evaluation.c.id, _evaluation.c.status, _evaluation.c.due_at, _evaluation.c.interruptions)
+        select(
+            _evaluation.c.id,
+            _evaluation.c.project_id,
+            _evaluation.c.conversation_id,
+            _evaluation.c.status,
+            _evaluation.c.due_at,
+            _evaluation.c.interruptions,
+        )
         .where(is_open(_evaluation), _evaluation.c.ring_at <= now)
         .order_by(_evaluation.c.ring_at)
         .limit(limit)
@@ -89,6 +99,8 @@ def recover(session: Session, now: datetime, limit: int) -> Recovered:
         session.connection().execute(
             _END_POISON, [{"evaluation_id": row.id, "now": now, "lease_lost": _lost(now)} for row in given_up]
         )
+        for project_id, rows in groupby(sorted(given_up, key=_project), _project):
+            telling.failed(session, project_id, {row.id: row.conversation_id for row in rows}, now)
     ringing = [row for row in found if row not in given_up]
     if ringing:
         session.connection().execute(
@@ -105,6 +117,11 @@ def recover(session: Session, now: datetime, limit: int) -> Recovered:
         )
     lost = sum(row.status is Status.RUNNING for row in found)
     return Recovered([row.id for row in ringing], lost=lost, given_up=len(given_up))
+
+
+def _project(row: Any) -> UUID:
+    project_id: UUID = row.project_id
+    return project_id
 
 
 def _lost(now: datetime) -> str:

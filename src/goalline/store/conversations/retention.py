@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from goalline.domain.evaluation import Status
 from goalline.store.database import run
+from goalline.store.outbound import log as messages
 from goalline.store.tables import Conversation, Evaluation, Verdict, table
 
 AT_ONCE = 50
@@ -102,6 +103,7 @@ def delete_words(session: Session, row_ids: Sequence[UUID], now: datetime) -> in
     ]
     if reasoning:
         session.connection().execute(_DELETE_REASONING, reasoning)
+    messages.forget_answers(session, list(held))
     run(session, _DELETE_WORDS, row_ids=list(held), now=now)
     return len(held)
 

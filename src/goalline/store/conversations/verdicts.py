@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, update
+from sqlalchemy import ColumnElement, func, insert, update
 from sqlmodel import Session, col, select
 
 from goalline.domain.evaluation import Status
@@ -44,11 +44,11 @@ class NamedVerdict:
     model: str | None
 
 
-def store_verdicts(session: Session, row: Locked, held: Claim, verdicts: Sequence[Verdict]) -> None:
-    """Store the verdicts of an evaluation of a locked conversation, and count them in place of older ones.
+def store_verdicts(session: Session, row: Locked, held: Claim, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Store the verdicts of an evaluation of a locked conversation, count them in place of older ones, and return them.
 
-    Where a newer evaluation has succeeded first, its verdicts go on counting and these are stored beside them.
-    Verdicts for goals that were deleted meanwhile are dropped.
+    Where a newer evaluation has succeeded first, its verdicts go on counting and these are stored beside them: none is
+    returned. Verdicts for goals that were deleted meanwhile are dropped.
     """
     counted = row.evaluations == held.number or _newest_success(session, row.id) == held.number
     judged = {verdict.goal_id for verdict in verdicts}
@@ -81,6 +81,7 @@ def store_verdicts(session: Session, row: Locked, held: Claim, verdicts: Sequenc
             place = VerdictPlace(row.project_id, row.day, row.agent_id, verdict.goal_id, verdict.revision, verdict.kind)
             changes.append((place, Counts.of(verdict.outcome)))
     rollups.count_verdicts(session, changes)
+    return kept if counted else []
 
 
 def counted_goals(session: Session, row: Conversation | Locked) -> set[UUID]:
@@ -122,6 +123,17 @@ def uncount(session: Session, row: Conversation | Locked) -> list[tuple[VerdictP
 def verdicts_of(session: Session, row_ids: Sequence[UUID]) -> dict[UUID, list[NamedVerdict]]:
     """Return the counted verdicts of some conversations, each one's primary verdict first, then by goal name."""
     found: dict[UUID, list[NamedVerdict]] = {row_id: [] for row_id in row_ids}
+    for named in _named(session, col(VerdictRow.conversation_id).in_(row_ids) & col(VerdictRow.counted)):
+        found[named.verdict.conversation_id].append(named)
+    return found
+
+
+def found_by(session: Session, evaluation_id: UUID) -> list[NamedVerdict]:
+    """Return the verdicts of one evaluation, counted or not, the primary one first, then by goal name."""
+    return _named(session, col(VerdictRow.evaluation_id) == evaluation_id)
+
+
+def _named(session: Session, which: ColumnElement[bool]) -> list[NamedVerdict]:
     rows = session.exec(
         select(VerdictRow, GoalRevision.name, Evaluation.model)
         .join(Evaluation, col(Evaluation.id) == col(VerdictRow.evaluation_id))
@@ -130,11 +142,10 @@ def verdicts_of(session: Session, row_ids: Sequence[UUID]) -> dict[UUID, list[Na
             (col(GoalRevision.goal_id) == col(VerdictRow.goal_id))
             & (col(GoalRevision.number) == col(VerdictRow.revision)),
         )
-        .where(col(VerdictRow.conversation_id).in_(row_ids), col(VerdictRow.counted))
+        .where(which)
     ).all()
-    for verdict, name, model in sorted(rows, key=lambda row: (row[0].kind is not Kind.PRIMARY, row[1])):
-        found[verdict.conversation_id].append(NamedVerdict(verdict, name, model))
-    return found
+    found = [NamedVerdict(*row) for row in rows]
+    return sorted(found, key=lambda named: (named.verdict.kind is not Kind.PRIMARY, named.name))
 
 
 def _newest_success(session: Session, conversation_id: UUID) -> int | None:

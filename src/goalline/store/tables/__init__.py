@@ -3,6 +3,7 @@
 from goalline.store.tables.columns import NAMING, NanoDollars, Row, StepList, table
 from goalline.store.tables.conversations import Conversation, Evaluation, Verdict, is_open, is_queued
 from goalline.store.tables.goals import Goal, GoalPeriod, GoalRevision
+from goalline.store.tables.outbound import Attempt, Message, RateAlarm, Subscription, is_untold
 from goalline.store.tables.rollups import ConversationRollup, ErasedTrackRollup, TrackRollup, VerdictRollup
 from goalline.store.tables.sources import Source
 from goalline.store.tables.tenants import ApiKey, Project
@@ -11,6 +12,7 @@ from goalline.store.tables.tracks import Cycle, DeactivatedContact, DeletedStep,
 __all__ = [
     "NAMING",
     "ApiKey",
+    "Attempt",
     "Conversation",
     "ConversationRollup",
     "Cycle",
@@ -21,18 +23,22 @@ __all__ = [
     "Goal",
     "GoalPeriod",
     "GoalRevision",
+    "Message",
     "NanoDollars",
     "Path",
     "PathTaken",
     "Project",
+    "RateAlarm",
     "Row",
     "Source",
     "StepEvent",
     "StepList",
+    "Subscription",
     "TrackRollup",
     "Verdict",
     "VerdictRollup",
     "is_open",
     "is_queued",
+    "is_untold",
     "table",
 ]

@@ -28,6 +28,8 @@ class Conversation(Row, table=True):
     __table_args__ = (
         UniqueConstraint("project_id", "conversation_id"),
         Index("ix_conversation_newest", "project_id", "ended_at", "id"),
+        # The last ones of an agent, over which its rate is watched.
+        Index("ix_conversation_agent", "project_id", "agent_id", "ended_at"),
         Index(
             "ix_conversation_open",
             "project_id",

@@ -1,6 +1,6 @@
 """Recording: events are stored, and whatever they amount to changes with them, in one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,11 +13,14 @@ from sqlmodel import Session
 
 from goalline.domain.cycle import StepReached
 from goalline.domain.event import Event, EventType
+from goalline.domain.outbound.message import MessageType
 from goalline.domain.resolution import Resolver, Unwelcome
 from goalline.domain.track import StepExecuted, TaskCompleted, Track, Tracked, chronology, track
 from goalline.store.contacts import deactivation
 from goalline.store.database import Upsert, run
 from goalline.store.goals import goals, histories
+from goalline.store.outbound import telling
+from goalline.store.outbound.telling import News
 from goalline.store.tables import Conversation, table
 from goalline.store.track import events, rollups
 from goalline.store.track.events import Told
@@ -59,11 +62,15 @@ _CLOSE = sa.delete(table(Conversation)).where(_conversation.id.in_(bindparam("ro
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of events, by their place in the batch: those refused with the reason, and known ones."""
+    """What became of events, by their place in the batch: those refused with the reason, and known ones.
+
+    They led to `told` messages, for those who have subscribed to goals' completion.
+    """
 
     accepted: int
     duplicates: int
     rejected: Mapping[int, str]
+    told: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +137,10 @@ def record(
     added: dict[UUID, list[Told]] = {}
     for event_id in stored:
         added.setdefault(fresh[event_id].row_id, []).append(fresh[event_id].told)
-    _settle_added(session, project_id, held.values(), told, added)
+    changed = _settle_added(session, project_id, held.values(), told, added)
     _close_unused(session, [row for row in held.values() if not told[row.id] and row.id not in added])
-    return Outcome(len(stored), len(batch) - len(stored) - len(rejected), rejected)
+    messages = telling.completed(session, project_id, [news for change in changed for news in _completed(change)], now)
+    return Outcome(len(stored), len(batch) - len(stored) - len(rejected), rejected, messages)
 
 
 def adopt(session: Session, project_id: UUID, row_id: UUID, agent_before: str, agent_id: str) -> None:
@@ -260,7 +268,7 @@ def _settle_added(
     held: Iterable[Any],
     told: Mapping[UUID, Sequence[Told]],
     added: Mapping[UUID, Sequence[Told]],
-) -> None:
+) -> list[Change]:
     changed, renamed = [], []
     for row in held:
         if row.id not in added:
@@ -291,3 +299,18 @@ def _settle_added(
         session.connection().execute(_RENAME, renamed)
     if changed:
         settle(session, project_id, changed)
+    return changed
+
+
+def _completed(change: Change) -> Iterator[News]:
+    # A cycle is known by its beginning: its number changes where an earlier one is told of late.
+    def of(tracked: Track) -> dict[tuple[UUID, datetime], datetime]:
+        return {(goal_id, one.started_at): one.completed_at for goal_id, one in tracked.cycles if one.completed_at}
+
+    before, after = of(change.before), of(change.after)
+    for (goal_id, started_at), _ in sorted(after.items(), key=lambda item: item[1]):
+        if (goal_id, started_at) not in before:
+            facts = {"started_at": started_at.isoformat()}
+            yield News(
+                MessageType.GOAL_COMPLETED, change.agent_after, change.conversation_id, goal_id=goal_id, facts=facts
+            )
