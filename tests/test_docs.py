@@ -8,6 +8,7 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import typer
@@ -19,6 +20,7 @@ from goalline.bootstrap import services
 from goalline.cli import app as cli
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.event import EventType
+from goalline.domain.platforms import standard_webhooks
 from goalline.settings import FILES, Settings
 from goalline.worker import Bell
 
@@ -28,6 +30,9 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorte
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 OPERATING = ROOT / "docs" / "operating.md"
+TYPES = {*EventType, standard_webhooks.ENDED}
+"""Names with a full stop in them that are no places in the code."""
+
 ENDINGS = ("css", "db", "html", "jsonl", "json", "lock", "md", "py", "svg", "toml", "txt", "yml")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -192,6 +197,15 @@ def test_every_status_and_reason_is_explained() -> None:
             assert row[1].strip("`") in set(Status), row
 
 
+def test_the_table_of_log_lines_has_each_event_with_its_level_and_what_it_tells() -> None:
+    table = rows(section(OPERATING, "Logs"))[2:]
+    # One line is a library's own.
+    listed = {row[0].strip("`"): row[1] for row in table if not row[0].startswith("`Consumer")}
+    assert all(len(row) == 3 and all(row) for row in table)
+    written_down = [re.findall(r"_log\.(\w+)\(\s*\"(\w+)\"", path.read_text()) for path in PACKAGE.rglob("*.py")]
+    assert listed == {event: level for found in written_down for level, event in found}
+
+
 @every_page
 def test_every_place_in_the_code_exists(page: Path) -> None:
     for span in spans(prose(page)):
@@ -202,7 +216,7 @@ def test_every_place_in_the_code_exists(page: Path) -> None:
                 owner, _, name = names.rpartition(".")
                 place = defined_in(path) or set()
                 assert (owner in place and name in (defined_in(owner) or set())) if owner else name in place, span
-        elif re.fullmatch(r"[A-Za-z]\w*\.\w+", span) and not span.endswith(ENDINGS) and span not in set(EventType):
+        elif re.fullmatch(r"[A-Za-z]\w*\.\w+", span) and not span.endswith(ENDINGS) and span not in TYPES:
             owner, _, name = span.partition(".")
             defined = [names for names in (defined_in(f"{owner}.py"), defined_in(owner)) if names is not None]
             assert not defined or any(name in names for names in defined), span
@@ -274,6 +288,7 @@ def test_every_address_of_the_api_exists(page: Path, api: TestClient) -> None:
             continue
         # A command that sends something posts it, and says so with -d and no method.
         tried = [method] if method else ["GET", "POST"]
-        answers = {api.request(one, re.sub(r"\{\w+}|\$\w+", "x", path)).status_code for one in tried}
+        # An id that is none leads nowhere, where no key is asked for first.
+        answers = {api.request(one, re.sub(r"\{\w+}|\$\w+", str(uuid4()), path)).status_code for one in tried}
         # What exists asks for a key, or answers; what does not is a 404, and a wrong method is a 405.
         assert answers & {200, 303, 401, 503}, f"{method} {path}: {answers}"
