@@ -89,12 +89,15 @@ class Retried:
     after: Place | None
 
 
-def receive(database: Database, project: Project, delivery: Delivery, now: datetime) -> Receipt:
+def receive(
+    database: Database, project: Project, delivery: Delivery, now: datetime, *, keep_words: bool = False
+) -> Receipt:
     """Store a conversation and queue its evaluation, once.
 
     Delivered again with the same words it changes nothing. With other words the stored transcript is replaced and
-    evaluated again; who talked and when it ended stay as they were first told. Of a conversation that was erased, or
-    whose contact is deactivated, no word is stored, and nobody judges it: it only counts as a conversation.
+    evaluated again; who talked and when it ended stay as they were first told. With `keep_words`, no words at all are
+    no other words. Of a conversation that was erased, or whose contact is deactivated, no word is stored, and nobody
+    judges it: it only counts as a conversation.
 
     Raises:
         Conflict: the conversation is stored with another agent.
@@ -102,7 +105,7 @@ def receive(database: Database, project: Project, delivery: Delivery, now: datet
     # Before the transaction: on SQLite it holds up everybody else who writes.
     words = digest(delivery.transcript)
     with database.transaction() as session:
-        receipt = intake.take_in(session, project, delivery, words, now)
+        receipt = intake.take_in(session, project, delivery, words, now, keep_words=keep_words)
     metrics.conversation_received(duplicate=receipt.duplicate)
     if receipt.needless:
         metrics.evaluations_ended(Status.SKIPPED, receipt.needless)
@@ -136,12 +139,13 @@ def hear(
 ) -> Receipt:
     """Receive the conversation that a platform's webhook tells of, and track the events that came with it.
 
-    Cut off between the two, the platform sends it again, and it is done to the end then.
+    Platforms tell of one call several times, and may leave its words out of some: these take none away. Cut off between
+    the two, the platform sends it again, and it is done to the end then.
 
     Raises:
         Conflict: the conversation is stored with another agent.
     """
-    receipt = receive(database, project, delivery, now)
+    receipt = receive(database, project, delivery, now, keep_words=True)
     if events:
         outcome = track(database, project.id, dict(enumerate(events)), now, most_of_conversation)
         metrics.events_received(outcome.accepted, outcome.duplicates, len(outcome.rejected))

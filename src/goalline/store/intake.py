@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from goalline.domain.evaluation import RING_AGAIN_AFTER, Reason, Status
 from goalline.domain.refusal import Conflict, NotFound
-from goalline.domain.transcript import Delivery
+from goalline.domain.transcript import Delivery, is_empty
 from goalline.store import rollups
 from goalline.store.contacts import deactivation, erasure
 from goalline.store.conversations import conversations, evaluations
@@ -35,7 +35,9 @@ class Receipt:
     told: int = 0
 
 
-def take_in(session: Session, project: Project, delivery: Delivery, words: str, now: datetime) -> Receipt:
+def take_in(
+    session: Session, project: Project, delivery: Delivery, words: str, now: datetime, *, keep_words: bool = False
+) -> Receipt:
     """Store a conversation, whose words have the digest `words`, and queue its evaluation, once.
 
     `pipeline.receive` tells what becomes of one that comes again.
@@ -68,7 +70,9 @@ def take_in(session: Session, project: Project, delivery: Delivery, words: str, 
             "a conversation cannot move to another agent",
             "agent_id",
         )
-    if row.transcript_digest == words or _is_silent(session, row, delivery):
+    if row.transcript_digest == words or (keep_words and is_empty(delivery.transcript)):
+        return _unchanged(session, row)
+    if _is_silent(session, row, delivery):
         return _unchanged(session, row)
     conversations.replace_transcript(session, row, delivery, words)
     evaluation_id = evaluations.enqueue_again(session, row, now, now + RING_AGAIN_AFTER)
