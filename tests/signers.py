@@ -32,7 +32,7 @@ Signing = Callable[[str, bytes, float], Headers]
 """Takes a secret, a body and the time of signing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sender:
     """A platform with a sample of its webhook about a call in which somebody books an appointment.
 
