@@ -14,6 +14,7 @@ from goalline.domain.evaluation import Status
 from goalline.worker import utc_now
 from tests.api.calls import problem
 from tests.api.world import NewWorld, World, delivery, goal
+from tests.signers import Sender, every_official, every_sender
 
 CALL = "call-1"
 
@@ -140,3 +141,66 @@ def test_a_source_whose_secret_cannot_be_read_asks_the_platform_to_come_again(wo
     answer = send(world, source, body)
     assert problem(answer, 503)
     assert answer.headers["retry-after"] == "60"
+
+
+def add(world: World, sender: Sender) -> str:
+    """Create a platform's source and return its id."""
+    response = world.client().post("/v1/sources", json=sender.draft)
+    assert response.status_code == 201, response.text
+    made: str = response.json()["id"]
+    return made
+
+
+def statuses(world: World, source: str, *sent: tuple[bytes, dict[str, str]]) -> list[int]:
+    client = world.browser()
+    return [client.post(f"/v1/hooks/{source}", content=body, headers=headers).status_code for body, headers in sent]
+
+
+@every_official
+def test_a_hook_takes_and_refuses_what_the_platforms_own_package_takes_and_refuses(
+    world: World, sender: Sender
+) -> None:
+    assert sender.takes
+    assert sender.tolerance
+    source, body = add(world, sender), sender.body
+    with time_machine.travel(utc_now().replace(microsecond=0), tick=False):
+        now = utc_now().timestamp()
+        signature = sender.sign(sender.secret, body, now)
+        middle = len(body) // 2
+        good = [(body, signature), (body, sender.sign(sender.secret, body, now - sender.tolerance))]
+        bad = [
+            (bytes([body[0] ^ 1]) + body[1:], signature),
+            (body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :], signature),
+            (body[:-1], signature),
+            (body + b" ", signature),
+            (body, sender.sign(sender.secret, body, now - sender.tolerance - 1)),
+            (body, sender.sign(sender.other, body, now)),
+        ]
+        assert [sender.takes(sender.secret, *sent) for sent in good + bad] == [True] * len(good) + [False] * len(bad)
+        assert statuses(world, source, *good) == [200] * len(good)
+        assert statuses(world, source, *bad) == [401] * len(bad)
+
+
+@every_sender
+def test_while_a_secret_is_replaced_both_count_and_then_the_new_one_alone(world: World, sender: Sender) -> None:
+    source, body = add(world, sender), sender.body
+    rotation = {"secret": sender.other, "overlap_hours": 2}
+    assert world.client().post(f"/v1/sources/{source}/rotate", json=rotation).status_code == 200
+    for hours, expected in ((0.0, [200, 200]), (1.99, [200, 200]), (2.01, [401, 200]), (1_000.0, [401, 200])):
+        with time_machine.travel(utc_now() + timedelta(hours=hours), tick=False):
+            now = utc_now().timestamp()
+            sent = [(body, sender.sign(secret, body, now)) for secret in (sender.secret, sender.other)]
+            assert statuses(world, source, *sent) == expected, hours
+
+
+@every_sender
+def test_what_nobody_or_somebody_else_has_signed_or_too_long_ago_is_refused(world: World, sender: Sender) -> None:
+    source, body, now = add(world, sender), sender.body, utc_now().timestamp()
+    unsigned = (body, {})
+    altered = (body + b" ", sender.sign(sender.secret, body, now))
+    stranger = (body, sender.sign(sender.other, body, now))
+    assert statuses(world, source, unsigned, altered, stranger) == [401] * 3
+    if sender.tolerance:
+        late = now - sender.tolerance - 2
+        assert statuses(world, source, (body, sender.sign(sender.secret, body, late))) == [401]
+    assert conversations(world) == []
