@@ -196,10 +196,9 @@ def test_while_a_secret_is_replaced_both_count_and_then_the_new_one_alone(world:
 @every_sender
 def test_what_nobody_or_somebody_else_has_signed_or_too_long_ago_is_refused(world: World, sender: Sender) -> None:
     source, body, now = add(world, sender), sender.body, utc_now().timestamp()
-    unsigned = (body, {})
     altered = (body + b" ", sender.sign(sender.secret, body, now))
     stranger = (body, sender.sign(sender.other, body, now))
-    assert statuses(world, source, unsigned, altered, stranger) == [401] * 3
+    assert statuses(world, source, (body, {}), altered, stranger) == [401] * 3
     if sender.tolerance:
         late = now - sender.tolerance - 2
         assert statuses(world, source, (body, sender.sign(sender.secret, body, late))) == [401]
