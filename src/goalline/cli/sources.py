@@ -19,7 +19,7 @@ from goalline.cli.tables import folding, table, whole
 from goalline.cli.wording import plain
 from goalline.domain import platforms
 from goalline.domain.platforms import PlatformName
-from goalline.domain.platforms.platform import Heard
+from goalline.domain.platforms.platform import Heard, Options
 from goalline.domain.refusal import Refusal
 from goalline.domain.source import SourceDraft, SourceEdit, ToolEvent, events_of, options_of
 from goalline.domain.text import Line
@@ -70,6 +70,7 @@ def create(
     Example: `goalline sources create phones --platform retell --secret-file retell.key`
     """
     settings, read = load_settings(), _config(config)
+    _options(platform, read)
     draft = SourceDraft(
         name=checked(Line, name, "NAME"),
         platform=platform,
@@ -163,12 +164,10 @@ def try_file(
     Example: `goalline sources try fixtures/webhooks/retell/call_ended.json --platform retell`
     """
     read = _config(config)
+    options = _options(platform, read)
     try:
-        options = options_of(platform, read.options)
         body = json.loads(_content(file, "FILE"))
         heard = platforms.BY_NAME[platform].parse(body, utc_now(), options)
-    except Refusal as refusal:
-        fail(f"{refusal.field}: {refusal.detail}")
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         fail(": ".join([file, ".".join(map(str, first["loc"])), plain(first)]))
@@ -235,6 +234,13 @@ def _config(file: Path | None) -> _Config:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         fail(": ".join(["--config", str(file), *filter(None, [".".join(map(str, first["loc"]))]), plain(first)]))
+
+
+def _options(platform: PlatformName, config: _Config) -> Options:
+    try:
+        return options_of(platform, config.options)
+    except Refusal as refusal:
+        fail(f"{refusal.field}: {refusal.detail}")
 
 
 def _secret(file: str | None) -> str | None:

@@ -70,7 +70,9 @@ def options_of(platform: PlatformName, options: dict[str, Any]) -> Options:
         return platforms.BY_NAME[platform].options.model_validate(options)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise Invalid(first["msg"], ".".join(["options", *map(str, first["loc"])])) from None
+        strange = first["type"] == "extra_forbidden"
+        detail = "is no option of this platform" if strange else first["msg"].removeprefix("Value error, ")
+        raise Invalid(detail, ".".join(["options", *map(str, first["loc"])])) from None
 
 
 def events_of(delivery: Delivery, calls: Sequence[ToolCall], tool_events: Sequence[ToolEvent]) -> Iterator[Event]:
