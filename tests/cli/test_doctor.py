@@ -14,10 +14,11 @@ import redis as redis_client
 from goalline.cli import doctor, examining
 from goalline.domain.evaluation import Reason, Status
 from goalline.judge.stand_in import MODEL, Fault, StandIn
-from goalline.store import examination
+from goalline.store import examination, sources
 from goalline.store.conversations import claims
 from goalline.store.conversations import queue as queues
 from goalline.store.database import DatabaseUnavailable
+from goalline.store.vault import new_key
 from goalline.worker import utc_now
 from tests.cli.terminal import Terminal
 from tests.store.world import EFFORT, HOUR, MINUTE, World
@@ -58,7 +59,7 @@ def examined(terminal: Terminal, *options: str, status: int = 0, **environment: 
 def test_where_all_is_well_every_check_is_ok_with_status_0(terminal: Terminal, model: StandIn) -> None:
     found = examined(terminal, OPENAI_BASE_URL=model.url, GOALLINE_MODEL=MODEL, GOALLINE_PRICE_PER_MILLION="1,2")
     assert {state for state, _, _ in found.values()} == {"ok"}, found
-    assert list(found) == ["settings", "disk", "database", "queue", "leases", "broker", "failures", "model"]
+    assert list(found) == ["settings", "disk", "database", "queue", "leases", "broker", "failures", "sources", "model"]
     assert model.calls == 1
 
 
@@ -208,6 +209,47 @@ def test_failures_that_take_too_long_to_count_are_left_out(terminal: Terminal, m
     monkeypatch.setattr(examining, "_SECONDS", 2.0)
     try:
         assert examined(terminal, "--offline")["failures"][:2] == ("warning", "could not be counted (TimeoutError)")
+    finally:
+        end.set()
+
+
+@on_a_database
+def test_secrets_of_sources_that_no_key_opens_are_told_with_what_to_do(terminal: Terminal) -> None:
+    keys = [new_key(), new_key()]
+    assert examined(terminal, "--offline")["sources"] == ("ok", "there are none", "")
+    for name, key in zip(("phones", "chats"), keys, strict=True):
+        create = ("sources", "create", name, "--platform", "standard_webhooks")
+        terminal.prints(*create, GOALLINE_ENCRYPTION_KEYS=key)
+    both = examined(terminal, "--offline", GOALLINE_ENCRYPTION_KEYS=",".join(keys))["sources"]
+    assert both == ("ok", "the secrets of 2 can be read", "")
+    state, found, advice = examined(terminal, "--offline", status=1, GOALLINE_ENCRYPTION_KEYS=keys[0])["sources"]
+    assert state == "wrong"
+    assert found == "the secrets of 1 of 2 cannot be read, so what they send is answered 503: 'chats'"
+    assert advice.startswith("put the key that they were stored with behind the others in GOALLINE_ENCRYPTION_KEYS; or")
+    _, found, advice = examined(terminal, "--offline", status=1)["sources"]
+    assert "2 of 2 cannot be read" in found
+    assert advice.startswith("set GOALLINE_ENCRYPTION_KEYS as it is set for goalline serve; or")
+    # The other way that it tells of.
+    terminal.prints("sources", "rotate", "chats", "--overlap-hours", "0", GOALLINE_ENCRYPTION_KEYS=keys[0])
+    assert examined(terminal, "--offline", GOALLINE_ENCRYPTION_KEYS=keys[0])["sources"][0] == "ok"
+
+
+@on_a_database
+def test_of_many_sources_that_cannot_be_read_a_few_are_named(terminal: Terminal) -> None:
+    for number in range(6):
+        create = ("sources", "create", f"line {number}", "--platform", "standard_webhooks")
+        terminal.prints(*create, GOALLINE_ENCRYPTION_KEYS=new_key())
+    found = examined(terminal, "--offline", status=1)["sources"][1]
+    assert found.endswith("503: 'line 0', 'line 1', 'line 2', 'line 3', 'line 4', ...")
+
+
+@on_a_database
+def test_sources_that_take_too_long_to_read_are_left_out(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(sources, "of_all_projects", lambda *_: end.wait(60))
+    monkeypatch.setattr(examining, "_SECONDS", 2.0)
+    try:
+        assert examined(terminal, "--offline")["sources"][:2] == ("warning", "could not be read (TimeoutError)")
     finally:
         end.set()
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from goalline.bootstrap import Services, services
 from goalline.cli.console import out, print_json, read_settings
-from goalline.cli.examining import Finding, State, database, failures, llm, queue, redis, settings_named
+from goalline.cli.examining import Finding, State, database, failures, llm, queue, redis, settings_named, source_secrets
 from goalline.cli.keys import AsJson
 from goalline.settings import LogFormat, Settings
 from goalline.telemetry import configure_logs
@@ -53,6 +53,7 @@ def _findings(*, offline: bool) -> Iterator[Finding]:
         yield from redis(parts, open_rows)
         if usable:
             yield from failures(parts)
+            yield from source_secrets(parts)
         yield from llm(parts, offline=offline)
     finally:
         parts.database.close()

@@ -20,7 +20,7 @@ from goalline.domain.evaluation import Effort, JudgementFailed, JudgeUnavailable
 from goalline.domain.goal import GoalInForce, Kind
 from goalline.domain.transcript import Role, Turn
 from goalline.settings import misspelt
-from goalline.store import examination, schema
+from goalline.store import examination, schema, sources
 from goalline.store.conversations import queue as queues
 from goalline.store.conversations.queue import Queue
 from goalline.telemetry.bounded import within
@@ -35,6 +35,7 @@ _LITTLE_DISK, _HARDLY_ANY_DISK = 1024**3, 100 * 1024**2
 _LATE, _VERY_LATE = 60, 3600
 _SKEW_SECONDS = 1.0
 _LLM_SECONDS = 60.0
+_MOST_NAMED = 5
 _GOAL = GoalInForce(UUID(int=0), 1, "Greeting", "The agent says hello.", Kind.PRIMARY)
 _TURNS = [Turn(role=Role.AGENT, text="Hello!"), Turn(role=Role.USER, text="Hello, and thank you.")]
 
@@ -169,6 +170,27 @@ def failures(parts: Services) -> Iterator[Finding]:
         yield Finding("failures", State.OK, "no evaluation failed in the last day")
 
 
+def source_secrets(parts: Services) -> Iterator[Finding]:
+    """Check that the keys open the secrets of all sources."""
+    try:
+        total, closed = within(_SECONDS, lambda: _closed(parts))
+    except Exception as error:
+        yield Finding("sources", State.WARNING, f"could not be read ({kind(error)})", "see the database above")
+        return
+    if not closed:
+        opened = f"the secrets of {total:,} can be read" if total else "there are none"
+        yield Finding("sources", State.OK, opened)
+        return
+    named = ", ".join(repr(name) for name in closed[:_MOST_NAMED]) + (", ..." if len(closed) > _MOST_NAMED else "")
+    found = f"the secrets of {len(closed):,} of {total:,} cannot be read, so what they send is answered 503: {named}"
+    advice = (
+        "put the key that they were stored with behind the others in GOALLINE_ENCRYPTION_KEYS"
+        if parts.settings.encryption_keys
+        else "set GOALLINE_ENCRYPTION_KEYS as it is set for goalline serve"
+    )
+    yield Finding("sources", State.WRONG, found, f"{advice}; or goalline sources rotate NAME --overlap-hours 0")
+
+
 def llm(parts: Services, *, offline: bool) -> Iterator[Finding]:
     """Check that the model answers as it must, by one small judgement."""
     settings = parts.settings
@@ -250,6 +272,13 @@ def _answered(asked: str, effort: Effort, seconds: float) -> Finding:
         return Finding("model", State.WARNING, again, "try another GOALLINE_OUTPUT_MODE, or a stronger model")
     unpriced = "set GOALLINE_PRICE_PER_MILLION to see what judging costs" if effort.cost is None else None
     return Finding("model", State.OK, found, unpriced)
+
+
+def _closed(parts: Services) -> tuple[int, list[str]]:
+    """Return how many sources there are, and the names of those whose secrets no key opens."""
+    with parts.database.reading() as session:
+        every = sources.of_all_projects(session)
+    return len(every), [source.name for source in every if not sources.is_readable(parts.vault, source)]
 
 
 def _failures(parts: Services) -> dict[Reason, int]:

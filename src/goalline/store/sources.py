@@ -145,6 +145,20 @@ def every(session: Session, project_id: UUID) -> Sequence[Source]:
     ).all()
 
 
+def of_all_projects(session: Session) -> Sequence[Source]:
+    """Return the sources of every project, oldest first."""
+    return session.exec(select(Source).order_by(col(Source.created_at), col(Source.id))).all()
+
+
+def is_readable(vault: Vault, source: Source) -> bool:
+    """Tell whether some key opens the secrets of a source."""
+    try:
+        vault.open(source.id, source.sealed)
+    except Unreadable:
+        return False
+    return True
+
+
 def enabled(session: Session, source_id: UUID) -> tuple[Source, Project] | None:
     """Return a source that takes webhooks, with its project; None where it is unknown or disabled."""
     query = select(Source, Project).join(Project).where(Source.id == source_id, col(Source.enabled))
