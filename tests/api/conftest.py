@@ -2,8 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dramatiq.brokers.stub import StubBroker
@@ -15,10 +16,12 @@ from goalline.domain.goal import Kind
 from goalline.domain.key import Scope
 from goalline.domain.verdict import Outcome
 from goalline.settings import Settings
-from goalline.store import projects, schema
+from goalline.store import projects, rollups, schema
 from goalline.store.database import Database
+from goalline.store.track import recount
 from goalline.store.vault import Vault, new_key
 from goalline.worker import utc_now
+from tests import servers
 from tests.api.route_table import Things, furnish
 from tests.api.world import NewWorld, ScriptedJudge, World, delivery, goal, make_key
 
@@ -140,3 +143,28 @@ def own(furnished: tuple[Path, Things], tmp_path: Path) -> Iterator[World]:
     world = _on_file(tmp_path / "goalline.db")
     yield world
     world.database.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world with a goal on each database, with limits high enough for what is merely long."""
+    limits: dict[str, Any] = {"max_turns": 10_000, "max_characters": 2_000_000, "max_body_bytes": 8_000_000}
+    with ExitStack() as stack:
+        if request.param == "postgres":
+            server = request.getfixturevalue("postgres_server")
+            limits["database_url"] = stack.enter_context(servers.fresh_database(server))
+        make = stack.enter_context(making_worlds(tmp_path_factory.mktemp("hostile")))
+        world = make(**limits)
+        goal(world.client(), "Booked")
+        yield world
+        with world.database.reading() as session:
+            assert list(rollups.differences(session)) == []
+            assert list(recount.differences(session)) == []
+
+
+@pytest.fixture(scope="module")
+def admin(hostile: World) -> TestClient:
+    """A client that may do everything, and to whom the pages are open."""
+    client = hostile.browser(dashboard_open=True)
+    client.headers["Authorization"] = f"Bearer {hostile.keys[Scope.ADMIN]}"
+    return client

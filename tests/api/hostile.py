@@ -1,6 +1,7 @@
 """Bodies that somebody thought up to break things, and the promises that hold whatever is sent."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -100,10 +101,17 @@ def raw(body: object) -> bytes:
     return json.dumps(body).encode()
 
 
-def sent(world: World, client: TestClient, method: str, path: str, body: bytes) -> httpx2.Response:
+def sent(
+    world: World,
+    client: TestClient,
+    method: str,
+    path: str,
+    body: bytes,
+    headers: Mapping[str, str] | Sequence[tuple[bytes, bytes]] = (),
+) -> httpx2.Response:
     """Send a body and check what holds for every answer: a refusal is a problem, repeats nothing and stores nothing."""
     before = stored(world.database)
-    response = client.request(method, path, content=body, headers=JSON)
+    response = client.request(method, path, content=body, headers=headers or JSON)
     assert 200 <= response.status_code < 300 or 400 <= response.status_code < 500, response.text
     if response.status_code >= 400:
         assert response.headers["content-type"] == "application/problem+json"

@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -12,14 +11,9 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goalline.domain.key import Scope
-from goalline.store import rollups
-from goalline.store.track import recount
-from tests import servers
 from tests.api.calls import NOBODY, stored
-from tests.api.conftest import making_worlds
 from tests.api.hostile import LITERALS, MARK, TIMES, WORDS, assert_readable, raw, sent, spoilt
-from tests.api.world import World, delivery, goal
+from tests.api.world import World, delivery
 
 FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 TURN = {"role": "user", "text": f"{MARK} Hello."}
@@ -46,31 +40,6 @@ STEPS = [
 ]
 GOAL = {"name": "Sold", "description": "Something was sold.", "kind": "secondary", "agent_id": "bob", "judged": True}
 PACKAGE = {"format": "goalline.goals", "version": 1, "currency": "USD", "digest": "sha256:0", "goals": [GOAL]}
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world with a goal on each database, with limits high enough for what is merely long."""
-    limits: dict[str, Any] = {"max_turns": 10_000, "max_characters": 2_000_000, "max_body_bytes": 8_000_000}
-    with ExitStack() as stack:
-        if request.param == "postgres":
-            server = request.getfixturevalue("postgres_server")
-            limits["database_url"] = stack.enter_context(servers.fresh_database(server))
-        make = stack.enter_context(making_worlds(tmp_path_factory.mktemp("hostile")))
-        world = make(**limits)
-        goal(world.client(), "Booked")
-        yield world
-        with world.database.reading() as session:
-            assert list(rollups.differences(session)) == []
-            assert list(recount.differences(session)) == []
-
-
-@pytest.fixture(scope="module")
-def admin(hostile: World) -> TestClient:
-    """A client that may do everything, and to whom the pages are open."""
-    client = hostile.browser(dashboard_open=True)
-    client.headers["Authorization"] = f"Bearer {hostile.keys[Scope.ADMIN]}"
-    return client
 
 
 def _deliver(world: World, client: TestClient, body: bytes) -> int:

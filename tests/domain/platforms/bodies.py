@@ -1,7 +1,7 @@
 """Webhooks as platforms send them, and what they tell; what they would tell if anything in them were something else."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +29,6 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=6,
 )
-
 """Any value that a parser of JSON can return, NaN and lone surrogates among them."""
 
 
@@ -38,9 +37,9 @@ def raw(platform: str, event: str) -> bytes:
     return (FOLDER / platform / f"{event}.json").read_bytes()
 
 
-def body(platform: str, event: str) -> Any:
-    """Return a webhook's body as JSON, to be changed at will."""
-    return json.loads(raw(platform, event))
+def body(platform: str, event: str, /, **changes: Any) -> Any:
+    """Return a webhook's body as JSON, to be changed at will; with some fields at its top changed."""
+    return json.loads(raw(platform, event)) | changes
 
 
 def heard(platform: Platform, payload: Any, options: Options | None = None) -> Heard:
@@ -80,16 +79,27 @@ def refusal(
     options: Options | None = None,
 ) -> str:
     """Return why a webhook is taken for forged."""
+    why = forgery(lambda: platform.verify(headers, payload, secrets, now, options or platform.options()))
+    assert not any(secret in why for secret in secrets if secret)
+    return why
+
+
+def forgery(verify: Callable[[], None]) -> str:
+    """Return why something is taken for forged."""
     with pytest.raises(Forged) as refused:
-        platform.verify(headers, payload, secrets, now, options or platform.options())
-    assert not any(secret in str(refused.value) for secret in secrets if secret)
+        verify()
     return str(refused.value)
 
 
-def understands(platform: Platform, payload: Any) -> bool:
+def understands(platform: Platform, payload: Any, options: Options | None = None) -> bool:
     """Tell whether a webhook is understood; that it is not may only ever be a `ValidationError`."""
+    return understood(lambda: heard(platform, payload, options))
+
+
+def understood(hear: Callable[[], Heard]) -> bool:
+    """Tell whether something is understood; that it is not may only ever be a `ValidationError`."""
     try:
-        answer = heard(platform, payload)
+        answer = hear()
     except ValidationError:
         return False
     assert (answer.delivery is None) == bool(answer.needless)

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from goalline.domain.platforms.bland import BLAND, BlandOptions, parse, verify
 from goalline.domain.platforms.platform import Heard
 from goalline.domain.transcript import Delivery, Role
-from tests.domain.platforms.webhooks import ANYTHING, body, forgery, hears_or_names_the_field, sent, with_one_replaced
+from tests.domain.platforms.bodies import ANY_JSON, body, changed, forgery, raw, understood
 
 RECEIVED = datetime(2026, 10, 6, 14, 4, tzinfo=UTC)
 SIGNATURE = "x-webhook-signature"
-BODY = sent("bland", "post_call")
+BODY = raw("bland", "post_call")
 SECRET, OLD = "sample-secret", "sample-secret-before"
 OPTIONS = BlandOptions()
 # Made once with OpenSSL: openssl dgst -sha256 -hmac sample-secret < fixtures/webhooks/bland/post_call.json
@@ -360,16 +360,16 @@ def test_a_field_of_another_type_is_named() -> None:
     assert [error["loc"] for error in refused.value.errors()] == [("transcripts", 0, "created_at")]
 
 
-@given(ANYTHING)
+@given(ANY_JSON)
 def test_any_body_is_heard_or_refused_by_the_name_of_a_field(anything: Any) -> None:
-    hears_or_names_the_field(lambda: heard(anything))
+    understood(lambda: heard(anything))
 
 
-@given(with_one_replaced(json.loads(BODY)))
+@given(changed(json.loads(BODY)))
 def test_the_sample_with_anything_in_one_place_is_heard_or_refused_by_name(payload: Any) -> None:
-    hears_or_names_the_field(lambda: heard(payload, agent_id="front-desk"))
+    understood(lambda: heard(payload, agent_id="front-desk"))
 
 
-@given(with_one_replaced(call("delayed_with_corrected_transcript", transcripts=[])))
+@given(changed(call("delayed_with_corrected_transcript", transcripts=[])))
 def test_the_same_holds_for_corrected_transcripts(payload: Any) -> None:
-    hears_or_names_the_field(lambda: heard(payload, agent_id="front-desk"))
+    understood(lambda: heard(payload, agent_id="front-desk"))

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from goalline.domain.platforms.platform import Heard, ToolCall
 from goalline.domain.platforms.telnyx import TELNYX, TelnyxOptions, check_secret, parse, verify
 from goalline.domain.transcript import Delivery, Role
-from tests.domain.platforms.webhooks import ANYTHING, body, forgery, hears_or_names_the_field, sent, with_one_replaced
+from tests.domain.platforms.bodies import ANY_JSON, body, changed, forgery, raw, understood
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -26,7 +26,7 @@ with warnings.catch_warnings():
 NOW = 1_791_295_436
 RECEIVED = datetime(2026, 10, 6, 14, 3, 56, tzinfo=UTC)
 OPTIONS = TelnyxOptions()
-BODY = sent("telnyx", "call.conversation.ended")
+BODY = raw("telnyx", "call.conversation.ended")
 KEY, OLD, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([number] * 32)) for number in (1, 2, 3))
 STAMP, SIGNATURE = "telnyx-timestamp", "telnyx-signature-ed25519"
 
@@ -322,8 +322,14 @@ def test_a_tool_call_stands_behind_what_was_said_with_it_and_blank_messages_vani
 def test_a_tool_call_without_an_id_is_known_by_its_place_and_one_without_a_name_is_none() -> None:
     nameless: list[Any] = [{"id": "c0"}, {"function": None}, {"function": {"name": " "}}]
     messages = [{"role": "assistant", "tool_calls": [*nameless, {"function": {"name": "book"}}]}]
-    assert heard(ended(messages=messages)).calls == [ToolCall("3", "book", None)]
+    assert heard(ended(messages=messages)).calls == [ToolCall("1", "book", None)]
     assert [turn.text for turn in delivery(ended(messages=messages)).transcript] == ["book"]
+
+
+def test_two_tool_calls_of_one_id_are_two() -> None:
+    called: list[Any] = [{"id": "c1", "function": {"name": "book"}}] * 2
+    calls = heard(ended(messages=[{"role": "assistant", "tool_calls": called}])).calls
+    assert [call.id for call in calls] == ["c1", "c1-2"]
 
 
 @pytest.mark.parametrize("field", ["conversation_id", "assistant_id"])
@@ -360,11 +366,11 @@ def test_fields_that_are_not_known_change_nothing() -> None:
     assert heard(event) == heard(ended())
 
 
-@given(ANYTHING)
+@given(ANY_JSON)
 def test_any_body_is_heard_or_refused_by_the_name_of_a_field(anything: Any) -> None:
-    hears_or_names_the_field(lambda: heard(anything))
+    understood(lambda: heard(anything))
 
 
-@given(with_one_replaced(ended()), st.booleans())
+@given(changed(ended()), st.booleans())
 def test_the_sample_with_anything_in_one_place_is_heard_or_refused_by_name(event: Any, all_inbound: bool) -> None:
-    hears_or_names_the_field(lambda: heard(event, all_inbound=all_inbound))
+    understood(lambda: heard(event, all_inbound=all_inbound))

@@ -51,9 +51,8 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float, _o
     if len(times) != 1:
         raise Forged("ElevenLabs-Signature has not exactly one time t=SECONDS")
     signing.require_fresh(signing.whole(times[0], "t of ElevenLabs-Signature"), now, _PAST, _FUTURE)
-    signed = f"{times[0]}.".encode() + body
-    expected = (signing.hmac_digest(secret.encode(), signed).hex() for secret in secrets)
-    signing.require_match([value for name, _, value in parts if name == "v0"], expected)
+    digests = signing.hmac_digests(secrets, f"{times[0]}.".encode() + body)
+    signing.require_match([value for name, _, value in parts if name == "v0"], (digest.hex() for digest in digests))
 
 
 class _ToolCall(Shape):

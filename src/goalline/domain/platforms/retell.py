@@ -55,8 +55,8 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float, _o
     if not found:
         raise Forged("X-Retell-Signature is not of the form v=MILLISECONDS,d=HEX")
     signing.require_fresh(int(found[1]) / 1000, now, _TOLERANCE, _TOLERANCE)
-    expected = (signing.hmac_digest(secret.encode(), body + found[1].encode()).hex() for secret in secrets)
-    signing.require_match([found[2]], expected)
+    digests = signing.hmac_digests(secrets, body + found[1].encode())
+    signing.require_match([found[2]], (digest.hex() for digest in digests))
 
 
 class _Word(Shape):

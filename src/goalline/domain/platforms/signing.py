@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -37,13 +37,18 @@ def hmac_digest(secret: bytes, message: bytes, algorithm: str = "sha256") -> byt
     return hmac.new(secret, message, getattr(hashlib, algorithm)).digest()
 
 
+def hmac_digests(secrets: Iterable[str], message: bytes, algorithm: str = "sha256") -> Iterator[bytes]:
+    """Yield the HMAC of a message under the text of each secret; an empty one is everybody's and counts for none."""
+    return (hmac_digest(secret.encode(), message, algorithm) for secret in secrets if secret)
+
+
 def require_match(given: Iterable[str], expected: Iterable[str]) -> None:
     """Do nothing where one of the signatures is one of those expected; each comparison takes the same time.
 
     Raises:
-        Forged: none is.
+        Forged: none is; nothing at all is no signature.
     """
-    wanted = [each.encode() for each in expected]
+    wanted = [each.encode() for each in expected if each]
     # What is given may hold anything, lone surrogates too.
     found = [hmac.compare_digest(each.encode(errors="surrogatepass"), other) for each in given for other in wanted]
     if not any(found):

@@ -24,10 +24,10 @@ from goalline.domain.platforms.platform import (
     Options,
     Platform,
     Shape,
-    ToolCall,
     after,
     conversation,
     line,
+    tool_calls,
 )
 from goalline.domain.text import Line
 from goalline.domain.transcript import Role, Time
@@ -152,7 +152,8 @@ def parse(payload: Any, received_at: datetime, options: TelnyxOptions) -> Heard:
         },
         turns=(turn for message in messages for turn in _turns(message)),
     )
-    return Heard(delivery, list(_calls(messages)))
+    called = ((each, message.timestamp) for message in messages for each in message.tool_calls or ())
+    return Heard(delivery, tool_calls((each.id, each.name, at) for each, at in called))
 
 
 def _contact(call: _Conversation, options: TelnyxOptions) -> str | None:
@@ -179,14 +180,6 @@ def _turns(message: _Message) -> Iterator[tuple[Role, str | None, datetime | Non
     yield _SPEAKERS.get(message.role or "", Role.SYSTEM), message.content, message.timestamp
     for called in message.tool_calls or ():
         yield Role.TOOL, " ".join(filter(None, (called.name, called.arguments))), message.timestamp
-
-
-def _calls(messages: Sequence[_Message]) -> Iterator[ToolCall]:
-    called = ((each, message.timestamp) for message in messages for each in message.tool_calls or ())
-    for place, (each, at) in enumerate(called):
-        name = line(each.name)
-        if name:
-            yield ToolCall(line(each.id) or str(place), name, at)
 
 
 TELNYX = Platform("telnyx", verify, parse, options=TelnyxOptions, check_secret=check_secret)

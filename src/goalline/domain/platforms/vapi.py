@@ -86,7 +86,7 @@ def _require_hmac(headers: Headers, body: bytes, secrets: Sequence[str], now: fl
         in_seconds = sent_at / 1000 if sent_at >= _FIRST_IN_MILLISECONDS else sent_at
         signing.require_fresh(in_seconds, now, _TOLERANCE, _TOLERANCE)
         signed = f"{stamp}.".encode() + body
-    digests = (signing.hmac_digest(secret.encode(), signed, options.algorithm) for secret in secrets)
+    digests = signing.hmac_digests(secrets, signed, options.algorithm)
     expected = (base64.b64encode(d).decode() if options.signature_encoding == "base64" else d.hex() for d in digests)
     signing.require_match([signature], (options.signature_prefix + each for each in expected))
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from standardwebhooks import Webhook
 
 from goalline.domain.platforms.custom.scheme import Scheme
-from tests.domain.platforms.webhooks import forgery
+from tests.domain.platforms.bodies import forgery
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -12,9 +12,9 @@ from goalline.domain.platforms.platform import (
     NO_TRANSCRIPT,
     Heard,
     Options,
-    ToolCall,
     conversation,
     line,
+    tool_calls,
     unreadable,
 )
 from goalline.domain.text import Line
@@ -138,7 +138,7 @@ def parse(payload: Any, received_at: datetime, options: Mapping) -> Heard:
         metadata={"transcript": NO_TRANSCRIPT} | metadata if entries is None else metadata,
         turns=_turns(reading, options.turns, entries or [], options.times, started_at),
     )
-    return Heard(delivery, list(_calls(reading, options, payload, started_at)))
+    return Heard(delivery, tool_calls(_calls(reading, options, payload, started_at)))
 
 
 def _word(reading: Reading, source: str | Fixed | None, within: Any, *place: str | int) -> str | None:
@@ -199,13 +199,15 @@ def _turns(
             yield role, text, at
 
 
-def _calls(reading: Reading, options: Mapping, payload: Any, started_at: datetime | None) -> Iterator[ToolCall]:
+def _calls(
+    reading: Reading, options: Mapping, payload: Any, started_at: datetime | None
+) -> Iterator[tuple[str | None, str | None, datetime | None]]:
     calls = options.calls
     if not calls:
         return
     for number, entry in enumerate(_entries(reading, calls.entries, payload, "calls") or []):
-        name = line(_word(reading, calls.name, entry, "calls", number, "name"))
-        if name:
-            reference = line(_word(reading, calls.id, entry, "calls", number, "id"))
+        # What has no name is no call, whatever its id and its time look like.
+        if line(name := _word(reading, calls.name, entry, "calls", number, "name")):
+            reference = _word(reading, calls.id, entry, "calls", number, "id")
             at = _time(reading, calls.at, entry, calls.times or options.times, started_at, "calls", number, "at")
-            yield ToolCall(reference or str(number), name, at)
+            yield reference, name, at

@@ -113,8 +113,8 @@ class HmacSigned(_Signed):
     def verify(self, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> None:
         """Check the signature, and its time where one is signed."""
         message, signature = self._message(headers, body, now), self._signature(headers)
-        expected = (signing.hmac_digest(secret.encode(), message).hex() for secret in secrets)
-        signing.require_match([signature.hex()], expected)
+        digests = signing.hmac_digests(secrets, message)
+        signing.require_match([signature.hex()], (digest.hex() for digest in digests))
 
 
 class Ed25519Signed(_Signed):
