@@ -252,10 +252,15 @@ def deliver(database: Database, vault: Vault, sender: Sender, clock: Clock, chan
             delivered = dispatch.finish(session, held, answer, clock(), chance)
         else:
             delivered = dispatch.drop(session, held, clock())
-    if delivered.disabled:
-        _log.warning("subscription_disabled", subscription_id=str(held.subscription_id), why=delivered.disabled)
+    ids = {"message_id": str(held.id), "subscription_id": str(held.subscription_id)}
     if delivered.status:
+        event = "delivered" if delivered.status is MessageStatus.DELIVERED else "not_delivered"
+        _log.info(
+            event, **ids, message=delivered.status, answer=answer and answer.status, error=answer and answer.error
+        )
         metrics.message(held.type, delivered.status, answer.seconds if answer else None)
+    if delivered.disabled:
+        _log.warning("subscription_disabled", **ids, why=delivered.disabled)
     return delivered.status
 
 

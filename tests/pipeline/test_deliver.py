@@ -175,9 +175,16 @@ def test_a_disabled_subscription_is_logged_without_its_address(told: Outbound) -
     told.receiver.answers[:] = [GONE]
     with capture_logs() as logs:
         told.deliver()
-    why = "its receiver answered 410: it wants no more"
-    identity = {"subscription_id": str(told.subscription().id)}
-    assert logs == [{"event": "subscription_disabled", "log_level": "warning", "why": why} | identity]
+    ids = {"subscription_id": str(told.subscription().id), "message_id": str(told.messages()[0].id)}
+    assert logs == [
+        {"event": "not_delivered", "log_level": "info", "message": "failed", "answer": 410, "error": None} | ids,
+        {
+            "event": "subscription_disabled",
+            "log_level": "warning",
+            "why": "its receiver answered 410: it wants no more",
+        }
+        | ids,
+    ]
 
 
 def test_a_receiver_that_answers_410_is_told_no_more(told: Outbound, stage: Stage) -> None:

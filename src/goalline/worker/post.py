@@ -50,10 +50,8 @@ class Post:
         try:
             while not self._ending.is_set():
                 parts = self._parts
-                status = pipeline.deliver(self._database, parts.vault, parts.sender, utc_now, _chance())
-                if status is None:
+                if not pipeline.deliver(self._database, parts.vault, parts.sender, utc_now, _chance()):
                     break
-                _log.info("delivered" if status == "delivered" else "not_delivered", status=status)
         except Exception as error:
             # Raising would store the message with its traceback in the broker. The sweep rings again.
             _log.error("delivery_interrupted", error=place_of(error))

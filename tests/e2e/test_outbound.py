@@ -1,0 +1,266 @@
+"""Verdicts leave as signed webhooks: real servers, real workers, a real receiver, and what goes wrong with it."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from goalline.judge.stand_in import StandIn
+from goalline.store.vault import new_key
+from tests.running import Running, conversation, descendants, installed, serving, wait_until, working
+
+FAST = {"GOALLINE_LEASE_SECONDS": 3, "GOALLINE_SWEEP_SECONDS": 0.5}
+GOAL = {"name": "Appointment booked", "description": "The agent booked an appointment.", "kind": "primary"}
+NUMBER = 10
+
+
+@dataclass
+class Receiver:
+    """A receiver on this machine: answers as it is told, and keeps what it accepts where the signature is right."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    secret: str = ""
+    accepted: list[dict[str, Any]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    requests: int = 0
+    url: str = ""
+
+    def take(self, headers: dict[str, str], body: bytes) -> int:
+        self.requests += 1
+        if self.status != 200:
+            return self.status
+        # Raises where anything about the signature is not right, and is answered 500 then.
+        self.accepted.append(Webhook(self.secret).verify(body, headers))
+        self.ids.append(headers["webhook-id"])
+        return 200
+
+    def calls(self, kind: str = "evaluation.completed") -> list[str]:
+        """Return the conversations that were told of, each once."""
+        told = (each for each in self.accepted if each["type"] == kind)
+        return sorted({each["data"]["conversation"]["conversation_id"] for each in told})
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            try:
+                status = receiver.take({name.lower(): value for name, value in self.headers.items()}, body)
+            except Exception:  # told to the sender, as any receiver would
+                status = 500
+            self.send_response(status)
+            for name, value in receiver.headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
+    yield receiver
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    with StandIn() as model:
+        yield model
+
+
+Sites = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def site(stand_in: StandIn, tmp_path: Path) -> Sites:
+    def make(database_url: str | None = None, redis_url: str | None = None, **more: object) -> dict[str, str]:
+        settings = {
+            "GOALLINE_ENCRYPTION_KEYS": new_key(),
+            "GOALLINE_OUTBOUND_NETWORKS": "127.0.0.0/8",
+            **FAST,
+            **more,
+        }
+        url = database_url or f"sqlite:///{tmp_path}/goalline.db"
+        return installed(tmp_path, stand_in.url, url, redis_url, **settings)
+
+    return make
+
+
+def subscribe(goalline: Running, receiver: Receiver, *types: str, **more: Any) -> str:
+    body = {"name": "crm", "url": receiver.url, "types": types or ("evaluation.completed", "goal.achieved")} | more
+    made = goalline.post("/v1/subscriptions", body)
+    receiver.secret = made["secret"]
+    subscription_id: str = made["id"]
+    return subscription_id
+
+
+def send(goalline: Running, first: int = 0) -> None:
+    for number in range(first, first + NUMBER):
+        goalline.post("/v1/conversations", conversation(number))
+
+
+def expected(many: int = NUMBER) -> list[str]:
+    return sorted(f"sample-{number}" for number in range(many))
+
+
+def messages(goalline: Running, subscription_id: str, **query: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = goalline.get(f"/v1/subscriptions/{subscription_id}/messages", **query)["items"]
+    return items
+
+
+@contextmanager
+def killed(process: Any) -> Iterator[None]:
+    """Kill a process and all below it at the end of the block, as a machine that loses its power does."""
+    try:
+        yield
+    finally:
+        for each in [*descendants(process.pid), process.pid]:
+            os.kill(each, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_verdict_leaves_signed_on_one_machine(site: Sites, receiver: Receiver, tmp_path: Path) -> None:
+    with serving(site(), tmp_path) as goalline:
+        goalline.post("/v1/goals", GOAL)
+        subscription_id = subscribe(goalline, receiver)
+        send(goalline)
+        wait_until(lambda: receiver.calls() == receiver.calls("goal.achieved") == expected(), goalline.process)
+        wait_until(lambda: {each["status"] for each in messages(goalline, subscription_id)} == {"delivered"})
+    # Nothing was sent twice where nothing went wrong.
+    assert len(receiver.ids) == len(set(receiver.ids)) == 2 * NUMBER
+
+
+def test_a_verdict_leaves_signed_from_a_worker(
+    site: Sites, receiver: Receiver, postgres_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    settings = site(postgres_url, redis_url)
+    with serving(settings, tmp_path) as goalline, working(settings, tmp_path, "--processes", "2"):
+        goalline.post("/v1/goals", GOAL)
+        subscribe(goalline, receiver)
+        send(goalline)
+        wait_until(lambda: receiver.calls() == receiver.calls("goal.achieved") == expected(), goalline.process)
+    assert len(receiver.ids) == len(set(receiver.ids)) == 2 * NUMBER
+
+
+def test_a_receiver_that_was_down_hears_of_everything_once_it_is_back(
+    site: Sites, receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.status = 503
+    with serving(site(), tmp_path) as goalline:
+        goalline.post("/v1/goals", GOAL)
+        subscription_id = subscribe(goalline, receiver, "evaluation.completed")
+        send(goalline)
+        wait_until(lambda: receiver.requests >= 2, goalline.process)
+        assert goalline.get(f"/v1/subscriptions/{subscription_id}")["failures"] >= 1
+        receiver.status = 200
+        # At another address its rest is over, and at the same one as well.
+        goalline.client.patch(f"/v1/subscriptions/{subscription_id}", json={"url": receiver.url}).raise_for_status()
+        wait_until(lambda: receiver.calls() == expected(), goalline.process)
+        wait_until(lambda: goalline.get(f"/v1/subscriptions/{subscription_id}")["failures"] == 0)
+
+
+def test_nothing_is_lost_when_everything_is_killed_while_it_is_told(
+    site: Sites, receiver: Receiver, postgres_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    settings = site(postgres_url, redis_url)
+    with serving(settings, tmp_path) as goalline:
+        goalline.post("/v1/goals", GOAL)
+        subscribe(goalline, receiver)
+        with working(settings, tmp_path) as worker, killed(worker):
+            send(goalline)
+            wait_until(lambda: len(receiver.ids) >= 1, goalline.process)
+        with working(settings, tmp_path) as worker, killed(worker):
+            send(goalline, NUMBER)
+            wait_until(lambda: len(receiver.ids) >= 2, goalline.process)
+        with working(settings, tmp_path):
+            # A message that was on its way comes again after its lease of a minute.
+            both = lambda: receiver.calls() == receiver.calls("goal.achieved") == expected(2 * NUMBER)  # noqa: E731
+            wait_until(both, goalline.process, seconds=180)
+
+
+def test_what_one_conversation_has_to_tell_comes_in_order(site: Sites, receiver: Receiver, tmp_path: Path) -> None:
+    with serving(site(), tmp_path) as goalline:
+        goalline.post("/v1/goals", GOAL)
+        subscribe(goalline, receiver, "evaluation.completed", "goal.achieved")
+        send(goalline)
+        wait_until(lambda: len(receiver.ids) == 2 * NUMBER, goalline.process)
+    for call in expected():
+        told = [each["type"] for each in receiver.accepted if each["data"]["conversation"]["conversation_id"] == call]
+        assert told == ["evaluation.completed", "goal.achieved"]
+
+
+def test_a_receiver_that_answers_410_is_left_alone(site: Sites, receiver: Receiver, tmp_path: Path) -> None:
+    receiver.status = 410
+    with serving(site(), tmp_path) as goalline:
+        goalline.post("/v1/goals", GOAL)
+        subscription_id = subscribe(goalline, receiver, "evaluation.completed")
+        goalline.post("/v1/conversations", conversation(0))
+        path = f"/v1/subscriptions/{subscription_id}"
+        wait_until(lambda: not goalline.get(path)["enabled"], goalline.process)
+        assert "410" in goalline.get(path)["disabled_because"]
+        send(goalline, 1)
+        # Told to go on, it is told what failed as well; what happened meanwhile, nobody kept for it.
+        receiver.status = 200
+        goalline.client.patch(path, json={"enabled": True}).raise_for_status()
+        assert goalline.post(f"{path}/redeliver") == {"messages": 1}
+        wait_until(lambda: receiver.calls() == ["sample-0"], goalline.process)
+        assert receiver.requests == 2
+    assert "subscription_disabled" in (tmp_path / "serve.log").read_text()
+
+
+def test_a_redirect_is_not_followed(site: Sites, receiver: Receiver, tmp_path: Path) -> None:
+    receiver.status, receiver.headers = 302, {"Location": receiver.url}
+    with serving(site(), tmp_path) as goalline:
+        subscription_id = subscribe(goalline, receiver)
+        goalline.post(f"/v1/subscriptions/{subscription_id}/test")
+        (attempt, *_) = _attempts(goalline, subscription_id)
+        assert (attempt["status"], attempt["error"]) == (302, "redirects are not followed")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_subscription_reaches_this_machine_unless_the_operator_lets_it(
+    site: Sites, receiver: Receiver, tmp_path: Path, host: str, scheme: str
+) -> None:
+    receiver.url = receiver.url.replace("127.0.0.1", host).replace("http:", f"{scheme}:")
+    with serving(site(GOALLINE_OUTBOUND_NETWORKS=None), tmp_path) as goalline:
+        subscription_id = subscribe(goalline, receiver)
+        goalline.post(f"/v1/subscriptions/{subscription_id}/test")
+        (attempt, *_) = _attempts(goalline, subscription_id)
+        assert (attempt["status"], attempt["error"]) == (None, "address not allowed")
+    assert receiver.requests == 0
+
+
+def test_neither_address_nor_words_nor_secret_stand_in_the_log(site: Sites, receiver: Receiver, tmp_path: Path) -> None:
+    with serving(site(GOALLINE_LOG_LEVEL="DEBUG"), tmp_path) as goalline:
+        goalline.post("/v1/goals", GOAL)
+        subscribe(goalline, receiver)
+        send(goalline)
+        wait_until(lambda: len(receiver.ids) == 2 * NUMBER, goalline.process)
+    log = (tmp_path / "serve.log").read_text()
+    for secret in (receiver.secret, receiver.url, "appointment"):
+        assert secret not in log
+    assert "delivered" in log
+
+
+def _attempts(goalline: Running, subscription_id: str) -> list[dict[str, Any]]:
+    wait_until(lambda: any(each["attempts"] for each in messages(goalline, subscription_id)), goalline.process)
+    (message,) = messages(goalline, subscription_id)
+    attempts: list[dict[str, Any]] = message["attempts"]
+    return attempts
