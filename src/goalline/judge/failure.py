@@ -1,10 +1,6 @@
 """What a provider's errors mean: whether to wait, to come back later, or to give up, and for which reason."""
 
-import math
 import re
-from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 from goalline.domain.evaluation import Reason
 
@@ -96,23 +92,3 @@ def of_code(code: object, words: str) -> Failure:
     name = str(code).strip().lower()
     status = int(name) if name.isascii() and name.isdigit() else _STATUS_OF_CODE.get(name)
     return of_status(status if status and 400 <= status < 600 else None, f"{name} {words}")
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the delay in seconds, at least 0, that a response asks for at `now` (Unix time), or None.
-
-    Understands `retry-after-ms` and `Retry-After` in seconds or as an HTTP date.
-    """
-    for name, seconds_per_unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            delay = float(headers[name]) * seconds_per_unit
-        except (KeyError, ValueError):
-            continue
-        if math.isfinite(delay):
-            return max(delay, 0.0)
-    try:
-        date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    moment = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(moment.timestamp() - now, 0.0)

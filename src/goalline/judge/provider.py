@@ -13,6 +13,7 @@ import openai
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from goalline.domain.evaluation import Reason, Usage
+from goalline.domain.retry_after import retry_after
 from goalline.judge import failure
 from goalline.judge.completion import Completion, Count
 from goalline.judge.failure import Failure
@@ -113,9 +114,7 @@ class Provider:
             response = self._client.post("/chat/completions", body=request, cast_to=httpx2.Response)
         except openai.APIStatusError as error:
             words = f"{error.code} {error.type} {error.message}"[:_WORDS_READ]
-            return failure.of_status(
-                error.status_code, words, failure.retry_after(error.response.headers, self._clock.now())
-            )
+            return failure.of_status(error.status_code, words, retry_after(error.response.headers, self._clock.now()))
         except openai.APIConnectionError as error:
             if isinstance(error.__cause__, httpx2.UnsupportedProtocol):  # the address lacks its http:// or https://
                 return Failure(Reason.NOT_FOUND)
