@@ -87,7 +87,7 @@ def written(value: object) -> str:
         value = value.get_secret_value()
     if isinstance(value, Enum):
         value = value.value
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "none" if value in (None, ()) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @cache

@@ -1,5 +1,6 @@
 """The settings: read from the environment, checked at the start, frozen, and silent about secrets."""
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "lease_seconds": 30,
     "sweep_seconds": 5,
     "max_steps_per_goal": 10,
+    "outbound_networks": (),
     "transcript_days": None,
     "time_zone": "UTC",
     "currency": "USD",
@@ -92,6 +94,8 @@ BAD = [
     ("currency", "EURO"),
     ("max_steps_per_goal", "1"),
     ("max_steps_per_goal", "21"),
+    *(("outbound_networks", value) for value in (SECRET, f"10.0.0.0/8,{SECRET}", "10.0.0.0/8,", "[]", "10.0.0.0/33")),
+    ("outbound_networks", "10.0.0.0/255.0.0.0"),
     ("transcript_days", "0"),
     ("transcript_days", "36501"),
     ("dashboard_open", SECRET),
@@ -143,6 +147,29 @@ def test_a_bad_value_is_refused_without_being_repeated(monkeypatch: pytest.Monke
     assert SECRET not in str(refused.value)
 
 
+def test_networks_are_read_with_commas_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = set_to(monkeypatch, "outbound_networks", "10.0.0.0/8, 192.0.2.7/32,fd00::/8,::/0").outbound_networks
+    assert read == tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.7/32", "fd00::/8", "::/0")))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("10.0.0.0/8 192.168.0.0/16", "must be networks such as 10.0.0.0/8,fd00::/8 with commas .* number 1 is none"),
+        ("10.0.0.0/8,internal", "number 2 is none"),
+        ("10.0.0.5", "10.0.0.5 is an address: write 10.0.0.5/32 for it alone"),
+        ("fd00::5", "fd00::5 is an address: write fd00::5/128 for it alone"),
+        ("10.1.2.3/8", "write 10.0.0.0/8 for all of it, or 10.1.2.3/32 for it alone"),
+        ("::ffff:10.0.0.0/104", "stands for IPv4 addresses: write their own network"),
+        ("64:ff9b::a00:0/104", "stands for IPv4 addresses: write their own network"),
+        ("2002:a00::/24", "stands for IPv4 addresses: write their own network"),
+    ],
+)
+def test_what_is_no_network_is_told_with_what_to_write(monkeypatch: pytest.MonkeyPatch, value: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        set_to(monkeypatch, "outbound_networks", value)
+
+
 def test_a_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set_to(monkeypatch, "log_level", "warning").log_level is LogLevel.WARNING
 
@@ -191,6 +218,7 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
         "redis_url": GOOD_REDIS[0],
         "openai_api_key": "sk-sample",
         "encryption_keys": "A" * 43 + "=",
+        "outbound_networks": "10.0.0.0/8",
         "model": "a-model",
         "sweep_seconds": "2",
     }

@@ -9,6 +9,7 @@ The way through the package, from the outside in:
 - `pipeline`   the story: receive, evaluate, complete, sweep
 - `store`      the database: tables, named queries, migrations
 - `judge`      the LLM: prompt, client, prices, and the stand-in model
+- `sender`     outbound webhooks: where they may go, and what came of each
 - `domain`     the rules, pure: transcripts, goals, verdicts, grounding, rates
 
 Imports point down this list only. `settings`, `telemetry` and `resources` are leaves that anyone may use.

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,10 +12,11 @@ from dramatiq import Broker, Consumer
 from dramatiq.brokers.stub import StubBroker
 
 from goalline.domain.evaluation import Judge
-from goalline.domain.outbound.message import Answer, Sender
+from goalline.domain.outbound.message import Sender
 from goalline.judge.gate import Gate
 from goalline.judge.llm import LlmJudge
 from goalline.judge.stand_in import MODEL, StandIn
+from goalline.sender.sender import HttpSender
 from goalline.settings import Settings
 from goalline.store.conversations.queue import Queue, queue
 from goalline.store.database import Database
@@ -24,11 +25,6 @@ from goalline.telemetry.bounded import within
 
 _IDLE_PICKUP_MS = 100
 """Longest sleep of an idle worker between two looks at Redis."""
-
-
-class _Unsent:
-    def send(self, url: str, secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> Answer:
-        return Answer(0.0, error="not sent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class Services:
     broker: Broker
     gate: Gate = field(default_factory=lambda: Gate(sys.maxsize))
     vault: Vault = field(default_factory=lambda: Vault(()))
-    sender: Sender = field(default_factory=lambda: _Unsent())
+    sender: Sender = field(default_factory=lambda: HttpSender(()))
 
     @property
     def embedded(self) -> bool:
@@ -72,6 +68,7 @@ def services(settings: Settings, *, threads: int = 1) -> Services:
         broker=_broker(settings),
         gate=gate,
         vault=vault(settings),
+        sender=HttpSender(settings.outbound_networks),
     )
 
 

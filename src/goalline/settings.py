@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_interface
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,10 +23,13 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 _DATABASE = r"sqlite(\+\w+)?://.*|postgresql(\+\w+)?://([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:\d*)?([/?].*)?"
 _REDIS = r"unix://.+|rediss?://([^/?#]*@)?(\[[^/?#]+\]|[^/:?#@]+)(:\d*)?([/?].*)?"
+
+# Mapped, NAT64 and 6to4: who calls an address in one of these is judged by the IPv4 address inside.
+_IPV4_INSIDE = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"), IPv6Network("2002::/16"))
 
 FILES = {
     "GOALLINE_DATABASE_URL_FILE": "database_url",
@@ -82,6 +86,33 @@ def _fit_for_a_header(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\t -~]*", key.get_secret_value().strip()):
         raise ValueError("has a character that no HTTP header takes, such as a line break or a typographic quote")
     return key
+
+
+def _networks(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(_network(number, text.strip()) for number, text in enumerate(value.split(","), start=1))
+
+
+def _network(number: int, text: str) -> IPv4Network | IPv6Network:
+    # Only what was read as an address is repeated. Masks such as /255.0.0.0 are not taken: /0.0.0.255 means another
+    # network than it seems to.
+    try:
+        if not re.fullmatch(r"[0-9A-Fa-f:.]+(/[0-9]{1,3})?", text):
+            raise ValueError
+        interface = ip_interface(text)
+    except ValueError:
+        why = f"must be networks such as 10.0.0.0/8,fd00::/8 with commas between them; number {number} is none"
+        raise ValueError(why) from None
+    network, alone = interface.network, f"{interface.ip}/{interface.max_prefixlen}"
+    if "/" not in text:
+        raise ValueError(f"{interface.ip} is an address: write {alone} for it alone")
+    if interface.ip != network.network_address:
+        whole = f"write {network} for all of it, or {alone} for it alone"
+        raise ValueError(f"{interface} is an address in the network {network}: {whole}")
+    if any(isinstance(network, IPv6Network) and network.subnet_of(other) for other in _IPV4_INSIDE):
+        raise ValueError(f"{network} stands for IPv4 addresses: write their own network")
+    return network
 
 
 def _known_zone(name: str) -> str:
@@ -211,6 +242,10 @@ class Settings(BaseSettings):
     )
     give_up_after_seconds: PositiveInt = Field(
         86_400, description="How long an evaluation is released and rung again before it fails as unavailable."
+    )
+
+    outbound_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (), description="Private networks that outbound webhooks may reach, with commas between them."
     )
 
     transcript_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = Field(

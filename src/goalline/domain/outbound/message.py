@@ -49,7 +49,8 @@ class MessageStatus(StrEnum):
 class Answer:
     """What came of one attempt: a status and the first characters of the body, or the error that prevented them.
 
-    `retry_after` is the delay in seconds that the receiver asked for, if it asked for one.
+    Both stand there where a body broke off, or a redirect was not followed; then the status decides. `retry_after` is
+    the delay in seconds that the receiver asked for, if it asked for one.
     """
 
     seconds: float

@@ -1,0 +1,1 @@
+"""The sender: the only folder that calls the addresses that outbound webhooks go to."""
