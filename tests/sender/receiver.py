@@ -47,6 +47,11 @@ def sends(content: bytes) -> Reply:
     return lambda _, connection: connection.sendall(content)
 
 
+def waits(receiver: "Receiver", _: socket.socket) -> None:
+    """Answer nothing until the test ends."""
+    receiver.ending.wait()
+
+
 def goes_on(start: bytes, more: bytes, pause: float = 0.0) -> Reply:
     """Return a reply that begins like this and never ends."""
 
@@ -166,24 +171,31 @@ class Names:
 
 
 class Net:
-    """A network in which public addresses lead to receivers on this machine; and what was connected to."""
+    """A network in which public addresses lead to receivers here; what was connected to, and how patiently."""
 
     def __init__(self) -> None:
         self._receivers: dict[str, Receiver | type[OSError]] = {}
         self.tried: list[str] = []
+        self.patience: list[float] = []
 
     def leads(self, address: str, to: Receiver | type[OSError]) -> None:
         """Let an address lead to a receiver, or nowhere."""
         self._receivers[address] = to
 
-    def create_connection(self, address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:
+    def create_connection(self, address: tuple[str, int], timeout: float, **options: Any) -> socket.socket:
         """Stand in for `socket.create_connection`."""
         self.tried.append(address[0])
+        self.patience.append(timeout)
         match self._receivers[address[0]]:
             case Receiver() as receiver:
-                return _connect(("127.0.0.1", receiver.port), *arguments, **options)
+                return _connect(("127.0.0.1", receiver.port), timeout, **options)
             case failure:
                 raise failure
+
+
+def is_late(answer: Answer) -> bool:
+    """Tell whether an exchange was ended by its deadline of less than a second, on however slow a machine."""
+    return answer.error == "took too long" and answer.seconds < LONG / 2
 
 
 def post(url: str, seconds: float = LONG, allowed: Any = HERE, **headers: str) -> Answer:

@@ -3,12 +3,14 @@
 import ssl
 import threading
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from types import SimpleNamespace
 
 import pytest
+from httpcore2 import MockStream, TimeoutException
 
-from goalline.sender.guard import permitted
+from goalline.sender.guard import Guard, _Stream, permitted
 from tests.sender.conftest import Serve
-from tests.sender.receiver import Names, Net, post
+from tests.sender.receiver import Names, Net, is_late, post
 
 PUBLIC = "93.184.215.14"
 BAD = """
@@ -140,6 +142,18 @@ def test_the_next_address_is_tried_when_one_does_not_answer(serve: Serve, names:
     assert net.tried == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
 
 
+@pytest.mark.parametrize(("seconds", "longest"), [(3.0, 3.0), (60.0, 5.0)])
+def test_a_connection_is_waited_for_no_longer_than_for_the_message(
+    names: Names, net: Net, seconds: float, longest: float
+) -> None:
+    names.leads("hooks.example.test", ["127.0.0.1", "127.0.0.2"])
+    net.leads("127.0.0.1", TimeoutError)
+    net.leads("127.0.0.2", TimeoutError)
+    assert post("http://hooks.example.test/", seconds=seconds).error == "took too long"
+    assert net.patience
+    assert max(net.patience) <= longest
+
+
 def test_no_more_than_four_addresses_are_tried(names: Names, net: Net) -> None:
     addresses = [f"10.0.0.{number}" for number in range(1, 100)]
     names.leads("hooks.example.test", addresses)
@@ -177,7 +191,7 @@ def test_a_look_up_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.Mon
         return []
 
     monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
-    assert post("https://hooks.example.test/", seconds=0.2).error == "took too long"
+    assert is_late(post("https://hooks.example.test/", seconds=0.2))
     answered.set()
 
 
@@ -186,3 +200,18 @@ def test_a_refusal_says_nothing_about_the_network(serve: Serve, names: Names) ->
     listened, closed = serve().url("hooks.example.test"), "http://127.0.0.1:1/secret"
     refusals = {repr(post(url, allowed=()).error) for url in (listened, closed)}
     assert refusals == {"'address not allowed'"}
+
+
+def test_a_message_that_is_taken_in_drips_ends_by_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(MockStream):
+        taken, now = 0, 100.0
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+            self.taken += len(buffer)
+            self.now += 1
+
+    slow = Slow([])
+    monkeypatch.setattr("goalline.sender.guard.time", SimpleNamespace(monotonic=lambda: slow.now))
+    with pytest.raises(TimeoutException):
+        _Stream(slow, Guard((), plain=False, deadline=103.0)).write(b"x" * 1_000_000)
+    assert 0 < slow.taken < 100_000
