@@ -362,7 +362,8 @@ def test_the_setting_says_which_networks_are_reached(serve: Serve, tmp_path: Pat
     database_url = f"sqlite:///{tmp_path / 'goalline.db'}"
     closed = services(Settings(database_url=database_url))
     opened = services(Settings(database_url=database_url, outbound_networks="10.0.0.0/8, 127.0.0.0/8"))
-    answers = [parts.sender.post(receiver.url(), {}, b"{}") for parts in (closed, opened)]
+    secret, now = "whsec_" + "A" * 44, datetime.now(UTC)
+    answers = [parts.sender.send(receiver.url(), [secret], "m-1", now, b"{}") for parts in (closed, opened)]
     assert [answer.accepted for answer in answers] == [False, True]
 
 

@@ -15,7 +15,7 @@ from goalline.domain.source import SourceDraft, SourceEdit, ToolEvent, options_o
 from goalline.store import secrets
 from goalline.store.secrets import Secret
 from goalline.store.tables import Project, Source
-from goalline.store.vault import Vault
+from goalline.store.vault import Unreadable, Vault
 
 
 def create(

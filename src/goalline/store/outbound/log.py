@@ -149,7 +149,7 @@ def waiting(session: Session, subscription_ids: Sequence[UUID]) -> dict[UUID, in
         .where(is_untold(_message), _message.c.subscription_id.in_(subscription_ids))
         .group_by(_message.c.subscription_id)
     )
-    return {subscription_id: many for subscription_id, many in session.execute(query)}
+    return dict(run(session, query).all())
 
 
 def _one(session: Session, project_id: UUID, subscription_id: UUID, message_id: UUID) -> Message:

@@ -24,6 +24,8 @@ from goalline.store.secrets import Secret
 from goalline.store.tables import Subscription
 from goalline.store.vault import Vault
 
+_SHORTEST_KEY, _LONGEST_KEY = 24, 64
+
 
 def create(
     session: Session, vault: Vault, project_id: UUID, draft: SubscriptionDraft, now: datetime
@@ -168,9 +170,11 @@ def _accepted(secret: str | None) -> tuple[str, bool]:
     if secret is None:
         return secrets.new(), True
     try:
-        standard_webhooks.key(secret)
+        key = standard_webhooks.key(secret)
     except ValueError as error:
         raise Invalid(str(error), "secret") from None
+    if not _SHORTEST_KEY <= len(key) <= _LONGEST_KEY:
+        raise Invalid(f"must stand for {_SHORTEST_KEY} to {_LONGEST_KEY} bytes, as Standard Webhooks says", "secret")
     return secret, False
 
 

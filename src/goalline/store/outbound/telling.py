@@ -102,7 +102,7 @@ def failed(session: Session, project_id: UUID, evaluations: Mapping[UUID, UUID],
     listening = run(session, _LISTENING, project_id=project_id).all()
     if not listening:
         return 0
-    agents = {row_id: agent_id for row_id, agent_id in run(session, _AGENTS, row_ids=list(evaluations.values()))}
+    agents = dict(run(session, _AGENTS, row_ids=list(evaluations.values())).all())
     news = [
         News(MessageType.EVALUATION_FAILED, agents[row_id], row_id, evaluation_id)
         for evaluation_id, row_id in evaluations.items()
