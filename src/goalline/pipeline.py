@@ -13,7 +13,7 @@ the commit. The row is the job: whatever happens to the bell, a queued row is fo
 open while the judge thinks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -61,6 +61,9 @@ SWEEP_LIMIT = 1_000
 
 MESSAGES_KEPT = timedelta(days=30)
 """How long messages that have ended can be looked up and delivered again."""
+
+REDELIVERED_AT_ONCE = 250
+"""Most failed messages that are made due in one transaction, for which other writers wait on SQLite."""
 
 _log = log(__name__)
 _NEEDLESS = {Reason.EMPTY_TRANSCRIPT, Reason.NO_GOAL_IN_FORCE, Reason.CONTACT_DEACTIVATED, Reason.ERASED}
@@ -341,6 +344,24 @@ def sweep_messages(database: Database, now: datetime) -> Due:
         with database.transaction() as session:
             messages.delete(session, old)
     return due
+
+
+def redeliver_failed(database: Database, project_id: UUID, subscription_id: UUID, now: datetime) -> Iterator[int]:
+    """Let all messages of a subscription that failed be delivered again, each once; yield how many, batch by batch.
+
+    Each batch is a transaction of its own, so that nobody waits for long.
+
+    Raises:
+        NotFound: the project has no such subscription.
+        Conflict: it is disabled.
+    """
+    after: int | None = 0
+    while after is not None:
+        with database.transaction() as session:
+            many, after = messages.redeliver_failed(
+                session, project_id, subscription_id, now, after=after, limit=REDELIVERED_AT_ONCE
+            )
+        yield many
 
 
 def hand_back(database: Database, held: Sequence[Claim], now: datetime) -> list[UUID]:

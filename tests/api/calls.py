@@ -1,6 +1,7 @@
 """What the tests of the JSON API share: every call there is, how a problem looks, and a dump of all that is stored."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,14 +43,17 @@ class Call:
         """The scope that the call needs: who delivers may not read, who reads may not change."""
         if self.method == "POST" and self.route.rstrip("/") in ("/v1/conversations", "/v1/events"):
             return Scope.INGEST
-        if self.route.endswith("{contact_id:path}/export") or self.route.startswith("/v1/sources"):
+        if self.route.endswith("{contact_id:path}/export") or self.route.startswith(
+            ("/v1/sources", "/v1/subscriptions")
+        ):
             return Scope.ADMIN
         return Scope.READ if self.method == "GET" else Scope.ADMIN
 
     def send(self, client: TestClient, goal_id: object = NOBODY, conversation: str = NOBODY) -> httpx2.Response:
         """Send it, with a body that is no good where it takes one."""
         path = self.route.replace("{goal_id}", str(goal_id)).replace("{reference:path}", conversation)
-        path = path.replace("{key}", "confirmed").replace("{source_id}", NOBODY).replace("{contact_id:path}", NOBODY)
+        path = re.sub(r"\{(source_id|subscription_id|message_id|contact_id:path)\}", NOBODY, path)
+        path = path.replace("{key}", "confirmed")
         return client.request(self.method, path, json={} if self.method in ("POST", "PUT", "PATCH") else None)
 
 

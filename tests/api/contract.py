@@ -39,6 +39,11 @@ BEYOND_SCHEMA = {
     r"has more than the \d decimals of [A-Z]{3}; round it": "it depends on the project's currency",
     r"what has neither a verdict nor a cycle is in no table": "one parameter rules out another",
     r"the package was changed or cut after its export": "a digest is computed",
+    r"must be an address that begins with https://": "what a host may be is told by no pattern",
+    r"must not hold a user or a password": "what a host may be is told by no pattern",
+    r"rate.dropped needs to know when|rate says when rate.dropped is sent": "one field needs another",
+    r"recovery must not be below threshold": "one field is compared with another",
+    r"must be base64, with or without whsec_ before it": "how long base64 is, is told by no pattern",
     r"have the same agent and the same name": "one item is compared with another",
 }
 """What a 422 may say about a request that keeps to the schema, and why the schema cannot say it."""

@@ -1,5 +1,6 @@
 """How to call every route so that it does its work, on things that belong to one project."""
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,8 @@ PUBLIC = {
 
 GOAL, RETIRED = "Heron booked", "Kite retired"
 CALL, OPEN, FAILED, CONTACT, AGENT = "call-heron", "open-heron", "failed-heron", "mia-heron", "desk-heron"
-SOURCE = "Heron phones"
+SOURCE, LISTENER = "Heron phones", "Heron listener"
+AFTER_ALL = base64.urlsafe_b64encode(b"1000000").decode()
 SAID, TASK, GREETING, SEAT = "I would like the heron seat.", "Heron receipt sent", "Heron greeting", "heron window"
 
 
@@ -62,6 +64,8 @@ class Things:
     cursor: str
     project: str
     source: str
+    subscription: str
+    message: str
 
     @property
     def named(self) -> dict[str, str]:
@@ -69,6 +73,8 @@ class Things:
         return {
             "goal_id": self.goal,
             "source_id": self.source,
+            "subscription_id": self.subscription,
+            "message_id": self.message,
             "retired": self.retired,
             "row": self.row,
             "cursor": self.cursor,
@@ -79,7 +85,7 @@ class Things:
 
     def words(self, request: httpx2.Request) -> set[str]:
         """Return what nobody else may be told, without what stands in the request itself."""
-        ids = {self.goal, self.retired, self.row, self.project, self.source}
+        ids = {self.goal, self.retired, self.row, self.project, self.source, self.subscription, self.message}
         asked = f"{httpx2.URL(request.url)} {request.read().decode()}"
         return {word for word in ids | {"heron", "Heron", "Kite", SAID} if word not in asked}
 
@@ -116,6 +122,7 @@ _NEW_EVENTS = {
     ]
 }
 _NEW_SOURCE = {"name": "Another one", "platform": "standard_webhooks"}
+_NEW_SUBSCRIPTION = {"name": "Another one", "url": "https://other.example.com/", "types": ["goal.achieved"]}
 _DELIVERY = delivery(CALL, agent_id=AGENT, contact_id=CONTACT)
 _READ, _INGEST, _ADMIN = Scope.READ, Scope.INGEST, Scope.ADMIN
 _LISTED = [
@@ -125,6 +132,10 @@ _LISTED = [
     Filling(_READ, {"agent": AGENT}, stranger=200, reveals="{row}"),
     Filling(_READ, {"open": "true"}, stranger=200, reveals=OPEN),
     Filling(_READ, {"cursor": "{cursor}"}, stranger=200, reveals=CALL),
+]
+_MESSAGES = [
+    Filling(_ADMIN, reveals="{message_id}"),
+    Filling(_ADMIN, {"status": "waiting", "cursor": AFTER_ALL}, reveals="{message_id}"),
 ]
 _CELL = {"goal": "{goal_id}", "outcome": "achieved", "state": "completed"}
 
@@ -194,6 +205,17 @@ FILLINGS: dict[str, list[Filling]] = {
     "PATCH /v1/sources/{source_id}": [Filling(_ADMIN, body={"enabled": False})],
     "POST /v1/sources/{source_id}/rotate": [Filling(_ADMIN, body={"overlap_hours": 1})],
     "DELETE /v1/sources/{source_id}": [Filling(_ADMIN)],
+    "POST /v1/subscriptions": [Filling(_ADMIN, body=_NEW_SUBSCRIPTION, stranger=201)],
+    "GET /v1/subscriptions": [Filling(_ADMIN, stranger=200, reveals=LISTENER)],
+    "GET /v1/subscriptions/{subscription_id}": [Filling(_ADMIN, reveals=LISTENER)],
+    "PATCH /v1/subscriptions/{subscription_id}": [Filling(_ADMIN, body={"enabled": False})],
+    "POST /v1/subscriptions/{subscription_id}/rotate": [Filling(_ADMIN, body={"overlap_hours": 1})],
+    "POST /v1/subscriptions/{subscription_id}/test": [Filling(_ADMIN, reveals="subscription.tested")],
+    "DELETE /v1/subscriptions/{subscription_id}": [Filling(_ADMIN)],
+    "GET /v1/subscriptions/{subscription_id}/messages": _MESSAGES,
+    "GET /v1/subscriptions/{subscription_id}/messages/{message_id}": [Filling(_ADMIN, reveals="{row}")],
+    "POST /v1/subscriptions/{subscription_id}/messages/{message_id}/redeliver": [Filling(_ADMIN, reveals="{row}")],
+    "POST /v1/subscriptions/{subscription_id}/redeliver": [Filling(_ADMIN, reveals='"messages":0')],
     "GET /": [Filling(_READ, stranger=200, reveals=GOAL), Filling(_READ, {"agent": AGENT}, stranger=200, reveals=CALL)],
     "GET /conversations/{reference:path}": [Filling(_READ, reveals=SAID)],
 }
@@ -235,6 +257,8 @@ def furnish(world: World) -> Things:
     goal, retired = (admin.post("/v1/goals", json=draft).json()["id"] for draft in drafts)
     age_goals(world)
     admin.post(f"/v1/goals/{retired}/archive")
+    listener = {"name": LISTENER, "url": "https://heron.example.com/", "types": ["evaluation.completed"]}
+    subscription = admin.post("/v1/subscriptions", json=listener).json()["id"]
     words = SAID, "You have the heron seat."
     sent = delivery(CALL, *words, agent_id=AGENT, contact_id=CONTACT, metadata={"seat": SEAT})
     world.judge.quotes = {GOAL: [(1, SAID)]}
@@ -256,4 +280,5 @@ def furnish(world: World) -> Things:
     admin.post("/v1/conversations", json=later)
     cursor = admin.get("/v1/conversations", params={"limit": 1}).json()["next_cursor"]
     source = admin.post("/v1/sources", json={"name": SOURCE, "platform": "standard_webhooks"}).json()["id"]
-    return Things(goal, retired, row, cursor, str(world.project.id), source)
+    (message,) = admin.get(f"/v1/subscriptions/{subscription}/messages").json()["items"]
+    return Things(goal, retired, row, cursor, str(world.project.id), source, subscription, message["id"])

@@ -8,6 +8,8 @@ import pytest
 
 from goalline.domain.evaluation import Reason
 from goalline.domain.goal import GoalDraft
+from goalline.domain.outbound.message import MessageType
+from goalline.domain.outbound.payload import PAYLOADS
 from goalline.domain.package import packed, written
 from tests.api.calls import DOCUMENTED, NOBODY, Call, idle_app
 from tests.api.world import World, delivery
@@ -131,6 +133,7 @@ def test_every_call_says_that_it_needs_a_key(call: Call) -> None:
 _CONTRADICTED = (
     *("/restore", "/v1/goals", "/v1/conversations", "{goal_id}"),
     *("/v1/sources", "{source_id}", "/rotate"),
+    *("/v1/subscriptions", "{subscription_id}", "/redeliver", "/test"),
 )
 """How the addresses end at which what is sent may contradict what is stored."""
 
@@ -142,6 +145,7 @@ def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> N
     taking = (
         *("/v1/conversations", "/v1/events", "/v1/goals", "/v1/packages"),
         *("{goal_id}", "{key}", "/deactivate", "/retry", "/v1/sources", "{source_id}", "/rotate"),
+        *("/v1/subscriptions", "{subscription_id}"),
     )
     if call.method in ("POST", "PUT", "PATCH") and call.route.endswith(taking):
         expected |= {"400", "413", "415"}
@@ -187,6 +191,10 @@ def test_every_call_documents_the_problems_that_it_answers_with(call: Call) -> N
         ("POST /v1/packages", "200"),
         ("POST /v1/contacts/{contact_id}/deactivate", "200"),
         ("DELETE /v1/contacts/{contact_id}", "204"),
+        ("POST /v1/subscriptions", "201"),
+        ("POST /v1/subscriptions/{subscription_id}/test", "202"),
+        ("POST /v1/subscriptions/{subscription_id}/redeliver", "202"),
+        ("DELETE /v1/subscriptions/{subscription_id}", "204"),
     ],
 )
 def test_every_call_documents_its_own_success(name: str, status: str) -> None:
@@ -237,6 +245,22 @@ def test_a_body_that_is_taken_is_documented_with_all_its_fields() -> None:
     assert (set(step["properties"]), set(step["required"])) == ({"key", "name"} | optional, {"key", "name"})
 
 
+def test_every_message_is_a_webhook_of_the_document() -> None:
+    assert set(DOCUMENT["webhooks"]) == set(MessageType)
+    for kind, item in DOCUMENT["webhooks"].items():
+        operation = item["post"]
+        assert {header["name"] for header in operation["parameters"]} == {
+            "webhook-id",
+            "webhook-timestamp",
+            "webhook-signature",
+        }
+        reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        message = SCHEMAS[reference.rpartition("/")[2]]
+        assert message["properties"]["type"]["const"] == kind
+        assert set(message["required"]) == {"type", "timestamp", "data"}
+        assert message["properties"]["data"]["$ref"].endswith(f"/{PAYLOADS[MessageType(kind)].__name__}")
+
+
 @pytest.fixture
 def full(judged: World) -> World:
     """A world with something of everything: two conversations, two evaluations of one, a failure, a revision."""
@@ -266,6 +290,17 @@ def test_every_answer_has_the_fields_that_are_documented_and_no_others(full: Wor
     bodies["PATCH /v1/sources/{source_id}"] = {"name": "phones"}
     bodies["POST /v1/sources/{source_id}/rotate"] = {}
     source = client.post("/v1/sources", json={"name": "first", "platform": "standard_webhooks"}).json()["id"]
+    listener = {"name": "first", "url": "https://example.com/", "types": ["evaluation.completed"], "secret": None}
+    listener["rate"] = None
+    subscription = client.post("/v1/subscriptions", json=listener).json()["id"]
+    message = client.post(f"/v1/subscriptions/{subscription}/test").json()["id"]
+    bodies["POST /v1/subscriptions"] = listener | {
+        "name": "second",
+        "types": ["rate.dropped"],
+        "rate": {"threshold": 0.5},
+    }
+    bodies["PATCH /v1/subscriptions/{subscription_id}"] = {"name": "third"}
+    bodies["POST /v1/subscriptions/{subscription_id}/rotate"] = {}
     # Signed in place of a key: tests/api/test_hooks.py.
     seen = {"POST /v1/hooks/{source}"}
     # What deletes comes last, and a goal's steps go before the goal.
@@ -275,6 +310,7 @@ def test_every_answer_has_the_fields_that_are_documented_and_no_others(full: Wor
         method, path = name.split()
         address = path.replace("{goal_id}", str(goal_id)).replace("{reference}", "call-1")
         address = address.replace("{source_id}", source).replace("{key}", "paid").replace("{contact_id}", "ann")
+        address = address.replace("{subscription_id}", subscription).replace("{message_id}", message)
         query = {"confirm": "Sale"} if name == "DELETE /v1/goals/{goal_id}" else {}
         if name == "GET /v1/reports/agreement/conversations":
             query = {"goal": goal_id, "outcome": "achieved", "state": "none"}

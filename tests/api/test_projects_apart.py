@@ -60,7 +60,7 @@ def test_a_key_of_another_project_sees_and_touches_nothing(
         assert told is None or told in str(response.request.url) or told not in response.text
     added = new_rows(before, stored(own.database))
     assert not added or filling.stranger != 404
-    ids = (things.goal, things.retired, things.row, things.project, things.source)
+    ids = (things.goal, things.retired, things.row, things.project, things.source, things.subscription, things.message)
     assert not [row for row in added for other in ids if repr(UUID(other)) in row]
     assert str(project_id) != things.project
 

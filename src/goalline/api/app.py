@@ -9,7 +9,19 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goalline import __version__
-from goalline.api import bodies, evaluations, events, hooks, pages, probes, problems, sources
+from goalline.api import (
+    bodies,
+    evaluations,
+    events,
+    hooks,
+    messages,
+    pages,
+    probes,
+    problems,
+    sources,
+    subscriptions,
+    webhooks,
+)
 from goalline.api.contacts import routes as contacts
 from goalline.api.conversations import routes as conversations
 from goalline.api.goals import packages, steps
@@ -79,6 +91,8 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
         contacts.router,
         hooks.router,
         sources.router,
+        subscriptions.router,
+        messages.router,
         events.router,
         evaluations.router,
         goals.router,
@@ -92,5 +106,6 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
     ):
         app.include_router(router, responses=problems.documented(401, 403, 422, 500, 503))
     app.include_router(probes.router)
+    webhooks.install(app)
     pages.install(app)
     return app

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from goalline import pipeline
-from goalline.api.deps import Ingester, services_of
+from goalline.api.deps import Ingester, bell_of, services_of
 from goalline.api.problems import documented, summary
 from goalline.domain.event import Event
 from goalline.telemetry import metrics
@@ -62,6 +62,8 @@ def record(batch: Batch, caller: Ingester, request: Request) -> Response:
             rejected[index] = summary(error.errors(include_url=False, include_input=False))
     most = parts.settings.max_events_per_conversation
     outcome = pipeline.track(parts.database, caller.project.id, events, utc_now(), most)
+    if outcome.told:
+        bell_of(request).post.ring()
     rejected |= outcome.rejected
     metrics.events_received(outcome.accepted, outcome.duplicates, len(rejected))
     answer = Recorded(

@@ -80,6 +80,8 @@ def receive(source: str, body: Body, request: Request) -> Response:
     receipt = pipeline.hear(parts.database, project, heard.delivery, events, now, most)
     if receipt.ring:
         bell_of(request).ring([receipt.evaluation_id])
+    if receipt.told:
+        bell_of(request).post.ring()
     return _answered(
         stored,
         Answer(

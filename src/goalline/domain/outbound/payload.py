@@ -30,7 +30,7 @@ class Goal(BaseModel):
     kind: Kind
 
 
-class Evidence(BaseModel):
+class ToldEvidence(BaseModel):
     """A turn, numbered from 1, and words quoted from it."""
 
     turn: int
@@ -44,7 +44,7 @@ class Verdict(BaseModel):
     revision: int
     outcome: Outcome
     rationale: str | None = None
-    evidence: list[Evidence]
+    evidence: list[ToldEvidence]
 
 
 class Evaluation(BaseModel):

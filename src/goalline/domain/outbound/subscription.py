@@ -10,6 +10,7 @@ from pydantic import (
     HttpUrl,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -51,8 +52,20 @@ def _subscribable(types: tuple[MessageType, ...]) -> tuple[MessageType, ...]:
     return tuple(kind for kind in SUBSCRIBED if kind in types)
 
 
-Url = Annotated[str, Field(max_length=_LONGEST_URL), AfterValidator(_receivable)]
-Types = Annotated[tuple[MessageType, ...], Field(min_length=1, max_length=20), AfterValidator(_subscribable)]
+_SHOWN_URL = WithJsonSchema(
+    {
+        "type": "string",
+        "maxLength": _LONGEST_URL,
+        "pattern": r"^https?://[^\s#]+$",
+        "examples": ["https://example.com/webhooks"],
+    }
+)
+_SHOWN_TYPE = WithJsonSchema({"type": "string", "enum": [str(kind) for kind in SUBSCRIBED]})
+
+Url = Annotated[str, Field(max_length=_LONGEST_URL), AfterValidator(_receivable), _SHOWN_URL]
+Types = Annotated[
+    tuple[Annotated[MessageType, _SHOWN_TYPE], ...], Field(min_length=1, max_length=20), AfterValidator(_subscribable)
+]
 
 
 class RateRule(BaseModel):

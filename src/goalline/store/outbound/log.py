@@ -95,7 +95,7 @@ def redeliver(session: Session, project_id: UUID, subscription_id: UUID, message
         NotFound: the project has no such subscription, or the subscription no such message.
         Conflict: the subscription is disabled, or the message is being delivered this moment.
     """
-    _require_enabled(session, project_id, subscription_id)
+    subscriptions.enabled(session, project_id, subscription_id)
     message = _one(session, project_id, subscription_id, message_id)
     if message.status is MessageStatus.RUNNING and message.due_at > now:
         raise Conflict("this message is being delivered this moment")
@@ -115,7 +115,7 @@ def redeliver_failed(
         NotFound: the project has no such subscription.
         Conflict: it is disabled.
     """
-    _require_enabled(session, project_id, subscription_id)
+    subscriptions.enabled(session, project_id, subscription_id)
     numbers = run(session, _FAILED, whose=subscription_id, after=after, most=limit).scalars().all()
     _again(session, numbers, now)
     return len(numbers), numbers[-1] if len(numbers) == limit else None
@@ -152,6 +152,17 @@ def waiting(session: Session, subscription_ids: Sequence[UUID]) -> dict[UUID, in
     return dict(run(session, query).all())
 
 
+def failed(session: Session, subscription_id: UUID) -> int:
+    """Return how many messages of a subscription have failed."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(_message)
+        .where(_message.c.subscription_id == subscription_id, _message.c.status == MessageStatus.FAILED)
+    )
+    many: int = session.execute(query).scalar_one()
+    return many
+
+
 def _one(session: Session, project_id: UUID, subscription_id: UUID, message_id: UUID) -> Message:
     subscriptions.get(session, project_id, subscription_id)
     query = select(Message).where(Message.subscription_id == subscription_id, Message.id == message_id)
@@ -167,11 +178,6 @@ def _told(session: Session, messages: Sequence[Message]) -> list[Told]:
     for attempt in session.exec(query):
         of_message[attempt.message].append(attempt)
     return [Told(message, of_message[message.number]) for message in messages]
-
-
-def _require_enabled(session: Session, project_id: UUID, subscription_id: UUID) -> None:
-    if not subscriptions.get(session, project_id, subscription_id, lock=True).enabled:
-        raise Conflict("this subscription is disabled; enable it first")
 
 
 def _again(session: Session, numbers: Sequence[int | None], now: datetime) -> None:

@@ -141,6 +141,19 @@ def get(session: Session, project_id: UUID, subscription_id: UUID, *, lock: bool
     return found
 
 
+def enabled(session: Session, project_id: UUID, subscription_id: UUID) -> Subscription:
+    """Return a subscription that can be told something, and hold it.
+
+    Raises:
+        NotFound: the project has no such subscription.
+        Conflict: it is disabled.
+    """
+    found = get(session, project_id, subscription_id, lock=True)
+    if not found.enabled:
+        raise Conflict("this subscription is disabled; enable it first")
+    return found
+
+
 def named(session: Session, project_id: UUID, name: str) -> Subscription:
     """Return the subscription of this name.
 

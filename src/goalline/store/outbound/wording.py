@@ -96,5 +96,5 @@ def _verdict(named: NamedVerdict) -> payload.Verdict:
         revision=found.revision,
         outcome=found.outcome,
         rationale=found.rationale,
-        evidence=[payload.Evidence.model_validate(item) for item in found.evidence],
+        evidence=[payload.ToldEvidence.model_validate(item) for item in found.evidence],
     )
