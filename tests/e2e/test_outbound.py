@@ -167,7 +167,7 @@ def test_a_receiver_that_was_down_hears_of_everything_once_it_is_back(
         subscription_id = subscribe(goalline, receiver, "evaluation.completed")
         send(goalline)
         wait_until(lambda: receiver.requests >= 2, goalline.process)
-        assert goalline.get(f"/v1/subscriptions/{subscription_id}")["failures"] >= 1
+        wait_until(lambda: goalline.get(f"/v1/subscriptions/{subscription_id}")["failures"] >= 1)
         receiver.status = 200
         # At another address its rest is over, and at the same one as well.
         goalline.client.patch(f"/v1/subscriptions/{subscription_id}", json={"url": receiver.url}).raise_for_status()

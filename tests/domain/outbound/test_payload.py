@@ -25,7 +25,7 @@ VERDICT = payload.Verdict(
     revision=2,
     outcome=Outcome.ACHIEVED,
     rationale="The caller booked a xylophone.",
-    evidence=[payload.Evidence(turn=3, quote="book the xylophone")],
+    evidence=[payload.ToldEvidence(turn=3, quote="book the xylophone")],
 )
 CYCLE = payload.Cycle(
     number=1, started_at=AT, completed_at=AT, cost_savings="1.00", revenue="2.00", time_saved="00:10:00", currency="EUR"
