@@ -45,6 +45,9 @@ BEYOND_SCHEMA = {
     r"recovery must not be below threshold": "one field is compared with another",
     r"must be base64, with or without whsec_ before it": "how long base64 is, is told by no pattern",
     r"have the same agent and the same name": "one item is compared with another",
+    r"(goal\.step|task\.completed|step\.executed) (needs|has no) (goal|step|name)": "one field needs another",
+    r"(option of|needed by) platform \w+|platform \w+ cannot take it": "options are those of the platform",
+    r"must be 8 to 500 printable ASCII|must be base64, with or|copy (it|the)": "secrets are those of the platform",
 }
 """What a 422 may say about a request that keeps to the schema, and why the schema cannot say it."""
 

@@ -118,6 +118,37 @@ def test_a_transcript_over_the_limits_is_refused(new_world: NewWorld) -> None:
     assert "the limit is 1 turns" in problem(send(world, created(world), ended()), 413)["detail"]
 
 
+def test_a_body_over_the_limit_is_refused_before_anybody_looks_at_its_signature(new_world: NewWorld) -> None:
+    world = new_world(max_body_bytes=1_000)
+    url = created(world)["url"]
+    declared = world.browser().post(url, content=b"x" * 1_001)
+    streamed = world.browser().post(url, content=iter([b"x" * 600] * 2))
+    assert problem(declared, 413)["detail"] == problem(streamed, 413)["detail"]
+    assert "1,000 bytes" in problem(declared, 413)["detail"]
+
+
+def test_nothing_is_unpacked(world: World) -> None:
+    problem(send(world, created(world), ended(), **{"content-encoding": "gzip"}), 415)
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/cloudevents+json"]
+)
+def test_what_a_platform_calls_its_content_does_not_matter(world: World, kind: str) -> None:
+    assert send(world, created(world), ended(), **{"content-type": kind}).status_code == 200
+
+
+def test_an_address_with_a_slash_behind_it_is_the_same(world: World) -> None:
+    source = created(world)
+    assert send(world, source | {"url": source["url"] + "/"}, ended()).json()["result"] == "stored"
+
+
+def test_a_hook_is_sent_to_and_nothing_else(world: World) -> None:
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        answer = world.browser().request(method, created(world, name=method)["url"])
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
 def test_the_old_secret_is_valid_for_as_long_as_the_rotation_says(world: World) -> None:
     source, body = created(world), ended()
     made = world.client().post(f"/v1/sources/{source['id']}/rotate", json={"overlap_hours": 2}).json()

@@ -85,6 +85,42 @@ def test_a_change_changes_what_it_names_and_nothing_else(client: TestClient) -> 
     assert client.get(address).json() == changed
 
 
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("", {"enabled": 0}),
+        ("", {"enabled": "false"}),
+        ("/rotate", {"overlap_hours": False}),
+        ("/rotate", {"overlap_hours": "2"}),
+        ("/rotate", {"overlap_hours": 721}),
+        ("/rotate", {"overlap_hours": -1}),
+    ],
+)
+def test_what_only_looks_like_a_number_or_a_truth_is_none(
+    client: TestClient, address: str, body: dict[str, Any]
+) -> None:
+    source = made(client)
+    changed = client.request("POST" if address else "PATCH", f"/v1/sources/{source['id']}{address}", json=body)
+    problem(changed, 422, *body)
+    assert client.get(f"/v1/sources/{source['id']}").json()["enabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("platform", "options", "field", "said"),
+    [
+        ("retell", {"colour": "red"}, "options.colour", "is no option of platform retell"),
+        ("custom", {}, "options.conversation_id", "is needed by platform custom"),
+        ("telnyx", {"all_inbound": 1}, "options.all_inbound", "platform telnyx cannot take it: "),
+        ("vapi", {"include_timestamp": "no"}, "options.include_timestamp", "platform vapi cannot take it: "),
+    ],
+)
+def test_options_that_do_not_fit_say_why(
+    client: TestClient, platform: str, options: dict[str, Any], field: str, said: str
+) -> None:
+    answer = create(client, platform=platform, options=options, secret="key_0123456789abcdef")
+    assert problem(answer, 422, field)["detail"].startswith(said)
+
+
 def test_a_deleted_source_is_gone(client: TestClient) -> None:
     source = made(client)
     assert client.delete(f"/v1/sources/{source['id']}").status_code == 204

@@ -137,7 +137,7 @@ def test_a_file_sets_the_options_and_which_tools_are_events(terminal: Terminal) 
         ("{", "--config: wrong.json: "),
         ({"secrets": "x"}, "--config: wrong.json: secrets: "),
         ({"tool_events": [{"tool": "x", "type": "goal.leap"}]}, "--config: wrong.json: tool_events.0.type: "),
-        ({"options": {"colour": "red"}}, "options.colour: is no option of this platform"),
+        ({"options": {"colour": "red"}}, "options.colour: is no option of platform standard_webhooks"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named_by_its_place(terminal: Terminal, config: object, said: str) -> None:

@@ -57,7 +57,7 @@ class Rotation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     secret: str | None = Field(default=None, repr=False)
-    overlap_hours: Annotated[int, Field(ge=0, le=MOST_OVERLAP_HOURS)] = 24
+    overlap_hours: Annotated[int, Field(ge=0, le=MOST_OVERLAP_HOURS, strict=True)] = 24
 
 
 @router.post("", status_code=201, responses=documented(400, 409, 413, 415))

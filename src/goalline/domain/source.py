@@ -57,7 +57,7 @@ class SourceEdit(BaseModel):
     name: Line | None = None
     options: dict[str, Any] | None = None
     tool_events: Annotated[tuple[ToolEvent, ...], Field(max_length=MOST_TOOL_EVENTS)] | None = None
-    enabled: bool | None = None
+    enabled: Annotated[bool, Field(strict=True)] | None = None
 
 
 def options_of(platform: PlatformName, options: dict[str, Any]) -> Options:
@@ -70,8 +70,11 @@ def options_of(platform: PlatformName, options: dict[str, Any]) -> Options:
         return platforms.BY_NAME[platform].options.model_validate(options)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        strange = first["type"] == "extra_forbidden"
-        detail = "is no option of this platform" if strange else first["msg"].removeprefix("Value error, ")
+        said = {
+            "extra_forbidden": f"is no option of platform {platform}",
+            "missing": f"is needed by platform {platform}",
+        }
+        detail = said.get(first["type"]) or f"platform {platform} cannot take it: {first['msg']}"
         raise Invalid(detail, ".".join(["options", *map(str, first["loc"])])) from None
 
 

@@ -45,7 +45,9 @@ class TelnyxOptions(Options):
     own_numbers: tuple[Line, ...] = Field(
         (), max_length=1_000, description="Your own numbers and SIP addresses; the contact is who is on the other side."
     )
-    all_inbound: bool = Field(False, description="Whether contacts always call, so that who calls is the contact.")
+    all_inbound: bool = Field(
+        False, strict=True, description="Whether contacts always call, so that who calls is the contact."
+    )
 
 
 def check_secret(secret: str, _options: Options) -> None:

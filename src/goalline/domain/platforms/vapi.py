@@ -62,7 +62,7 @@ class VapiOptions(Options):
     signature_prefix: Annotated[str, Field(max_length=64)] = ""
     algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
     signature_encoding: Literal["hex", "base64"] = "hex"
-    include_timestamp: bool = True
+    include_timestamp: Annotated[bool, Field(strict=True)] = True
 
 
 def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float, options: VapiOptions) -> None:

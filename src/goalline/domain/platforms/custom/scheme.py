@@ -71,7 +71,7 @@ class _Signed(_Headed):
     signed: _Template = Field("{body}", description="What is signed, of `{body}`, `{timestamp}` and `{id}`.")
     timestamp_header: HeaderName | None = Field(None, description="The header that carries `{timestamp}`.")
     timestamp_unit: Literal["seconds", "milliseconds"] = Field("seconds", description="What it counts, since 1970.")
-    tolerance_seconds: int = Field(300, ge=1, le=86_400, description="How far off it may be, either way.")
+    tolerance_seconds: int = Field(300, ge=1, le=86_400, strict=True, description="How far off it may be, either way.")
     id_header: HeaderName | None = Field(None, description="The header that carries `{id}`.")
 
     @model_validator(mode="after")
