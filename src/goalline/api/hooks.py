@@ -100,13 +100,12 @@ def _enabled(parts: Services, source: str) -> tuple[Source, Project]:
 
 
 def _heard(parts: Services, stored: Source, request: Request, body: bytes, now: datetime) -> Heard:
-    headers, is_local = request.headers, request.client is not None and _is_loopback(request.client.host)
     platform, options = platforms.BY_NAME[stored.platform], options_of(stored.platform, stored.options)
     try:
         secrets = [each.text for each in sources.valid_secrets(parts.vault, stored, now)]
-        if platform.is_open(options) and not is_local:
+        if platform.is_open(options) and not _is_local(request):
             raise Forged("it is not signed, and such are taken from this machine alone")
-        platform.verify(headers, body, secrets, now.timestamp(), options)
+        platform.verify(request.headers, body, secrets, now.timestamp(), options)
     except Unreadable:
         _log.error("source_secret_unreadable", source_id=str(stored.id))
         detail = "the secret of this source cannot be read at present; send it again later"
@@ -122,9 +121,9 @@ def _heard(parts: Services, stored: Source, request: Request, body: bytes, now: 
         raise Invalid(_fault(error), "body") from None
 
 
-def _is_loopback(host: str) -> bool:
+def _is_local(request: Request) -> bool:
     with suppress(ValueError):
-        return ip_address(host).is_loopback
+        return request.client is not None and ip_address(request.client.host).is_loopback
     return False
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from goalline.domain import platforms
@@ -16,6 +17,8 @@ from goalline.store import secrets
 from goalline.store.secrets import Secret
 from goalline.store.tables import Project, Source
 from goalline.store.vault import Unreadable, Vault
+
+_ENABLED = select(Source, Project).join(Project).where(col(Source.id) == bindparam("source_id"), col(Source.enabled))
 
 
 def create(
@@ -161,8 +164,7 @@ def is_readable(vault: Vault, source: Source) -> bool:
 
 def enabled(session: Session, source_id: UUID) -> tuple[Source, Project] | None:
     """Return a source that takes webhooks, with its project; None where it is unknown or disabled."""
-    query = select(Source, Project).join(Project).where(Source.id == source_id, col(Source.enabled))
-    return session.exec(query).first()
+    return session.exec(_ENABLED, params={"source_id": source_id}).first()
 
 
 def _require_free(session: Session, project_id: UUID, name: str) -> None:
