@@ -20,6 +20,7 @@ _COMMANDS = {
     "projects": ("projects:app", "Projects (tenants): create, list, edit."),
     "goals": ("goals:app", "Goals: list, export, import into another project."),
     "sources": ("sources:app", "Sources: the platforms that send webhooks."),
+    "subscriptions": ("subscriptions:app", "Subscriptions: who is told what happens."),
     "evaluations": ("evaluations:app", "Evaluations: list them, retry what failed."),
     "retention": ("retention:app", "Words of conversations that ended long ago: delete them."),
     "rollups": ("rollups:app", "The counts behind the rates: verify, rebuild."),

@@ -11,6 +11,7 @@ from goalline.bootstrap import Services, services
 from goalline.cli.console import out, print_json, read_settings
 from goalline.cli.examining import Finding, State, database, failures, llm, queue, redis, settings_named, source_secrets
 from goalline.cli.keys import AsJson
+from goalline.cli.receivers import receivers
 from goalline.settings import LogFormat, Settings
 from goalline.telemetry import configure_logs
 
@@ -21,7 +22,7 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the model, which costs a few tokens.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check settings, database, queue and model; say what to do. Status 1 when something is wrong.
+    """Check settings, database, queue, receivers and model; say what to do. Status 1 when something is wrong.
 
     Example: `goalline doctor --offline`
     """
@@ -54,6 +55,7 @@ def _findings(*, offline: bool) -> Iterator[Finding]:
         if usable:
             yield from failures(parts)
             yield from source_secrets(parts)
+            yield from receivers(parts)
         yield from llm(parts, offline=offline)
     finally:
         parts.database.close()
