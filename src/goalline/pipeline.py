@@ -31,7 +31,7 @@ from goalline.domain.evaluation import (
     release_delay,
 )
 from goalline.domain.event import Event
-from goalline.domain.outbound.message import Answer, MessageStatus, Sender
+from goalline.domain.outbound.message import Answer, MessageStatus, MessageType, Sender
 from goalline.domain.outbound.payload import Payload, body
 from goalline.domain.refusal import Conflict
 from goalline.domain.transcript import Delivery, digest
@@ -68,6 +68,7 @@ REDELIVERED_AT_ONCE = 250
 _log = log(__name__)
 _NEEDLESS = {Reason.EMPTY_TRANSCRIPT, Reason.NO_GOAL_IN_FORCE, Reason.CONTACT_DEACTIVATED, Reason.ERASED}
 metrics.expect_failures(reason for reason in Reason if reason not in _NEEDLESS)
+metrics.expect_undelivered(MessageType)
 
 Clock = Callable[[], datetime]
 

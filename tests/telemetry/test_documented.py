@@ -7,8 +7,10 @@ import pytest
 import yaml
 from prometheus_client.core import Metric
 
+from goalline.api.hooks import Result
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.goal import Kind
+from goalline.domain.outbound.message import MessageStatus, MessageType
 from goalline.domain.verdict import Outcome
 from goalline.telemetry import metrics
 from tests.telemetry.test_metrics import everything
@@ -23,8 +25,8 @@ RULES: list[dict[str, Any]] = [
 ]
 VALUES: dict[str, set[str]] = {
     "duplicate": {"true", "false"},
-    "result": {"ok", "accepted", "duplicate", "rejected", *Reason},
-    "status": set(Status),
+    "result": {"ok", "accepted", "duplicate", "rejected", *Reason, *Result},
+    "status": {*Status, *MessageStatus},
     "reason": {"", *Reason},
     "outcome": set(Outcome),
     "kind": set(Kind),
@@ -44,7 +46,12 @@ def written(metric: Metric) -> str:
 
 
 def labels_of(metric: Metric) -> set[str]:
-    own = {"evaluations_ended": {"status", "reason"}, "verdicts_judged": {"outcome", "kind"}}
+    own = {
+        "evaluations_ended": {"status", "reason"},
+        "messages": {"type", "status"},
+        "webhooks": {"platform", "result"},
+        "verdicts_judged": {"outcome", "kind"},
+    }
     named = {name for sample in metric.samples for name in sample.labels} - {"le"}
     return named or own.get(metric.name.removeprefix("goalline_"), set())
 
@@ -121,3 +128,5 @@ def test_a_series_of_failures_begins_at_nought() -> None:
     shown = metrics.text(None).decode()
     for reason in (Reason.UNAUTHORIZED, Reason.UNGROUNDED, Reason.UNAVAILABLE):
         assert f'goalline_evaluations_ended_total{{reason="{reason}",status="failed"}}' in shown
+    for kind in MessageType:
+        assert f'goalline_messages_total{{status="failed",type="{kind}"}}' in shown

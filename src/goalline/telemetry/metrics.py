@@ -81,6 +81,12 @@ def expect_failures(reasons: Iterable[str]) -> None:
         _CALLS.labels(reason)
 
 
+def expect_undelivered(kinds: Iterable[str]) -> None:
+    """Begin the series of messages that were given up at 0, so that already the first one shows in an alert."""
+    for kind in kinds:
+        _MESSAGES.labels(kind, "failed")
+
+
 def conversation_received(*, duplicate: bool) -> None:
     """Count a conversation that was taken in."""
     _RECEIVED.labels("true" if duplicate else "false").inc()
