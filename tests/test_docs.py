@@ -20,6 +20,7 @@ from goalline.bootstrap import services
 from goalline.cli import app as cli
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.event import EventType
+from goalline.domain.outbound.message import MessageType
 from goalline.domain.platforms import standard_webhooks
 from goalline.settings import FILES, Settings
 from goalline.worker import Bell
@@ -30,8 +31,8 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorte
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 OPERATING = ROOT / "docs" / "operating.md"
-TYPES = {*EventType, standard_webhooks.ENDED}
-"""Names with a full stop in them that are no places in the code."""
+NAMES = {*EventType, *MessageType, standard_webhooks.ENDED}
+"""What looks like a place in the code and is the name of something that happens."""
 
 ENDINGS = ("css", "db", "html", "jsonl", "json", "lock", "md", "py", "svg", "toml", "txt", "yml")
 
@@ -216,7 +217,7 @@ def test_every_place_in_the_code_exists(page: Path) -> None:
                 owner, _, name = names.rpartition(".")
                 place = defined_in(path) or set()
                 assert (owner in place and name in (defined_in(owner) or set())) if owner else name in place, span
-        elif re.fullmatch(r"[A-Za-z]\w*\.\w+", span) and not span.endswith(ENDINGS) and span not in TYPES:
+        elif re.fullmatch(r"[A-Za-z]\w*\.\w+", span) and not span.endswith(ENDINGS) and span not in NAMES:
             owner, _, name = span.partition(".")
             defined = [names for names in (defined_in(f"{owner}.py"), defined_in(owner)) if names is not None]
             assert not defined or any(name in names for names in defined), span
