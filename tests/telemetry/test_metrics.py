@@ -59,7 +59,7 @@ def test_every_metric_is_ours_and_says_what_it_is() -> None:
 
 def test_no_label_can_have_more_values_than_the_code_has_names_for() -> None:
     assert {name for metric in everything() for sample in metric.samples for name in sample.labels} <= {
-        "duplicate", "result", "status", "reason", "outcome", "kind", "direction", "due", "le",
+        "duplicate", "result", "status", "reason", "outcome", "kind", "direction", "due", "le", "type", "platform",
     }  # fmt: skip
 
 
