@@ -13,6 +13,7 @@ SECRET = "xyzzyplugh"
 VALUES = {
     "GOALLINE_DATABASE_URL_FILE": f"postgresql://goalline:{SECRET}@db.test/goalline",
     "GOALLINE_REDIS_URL_FILE": f"redis://:{SECRET}@redis.test/0",
+    "GOALLINE_ENCRYPTION_KEYS_FILE": f"{SECRET:A<43}=",
     "OPENAI_API_KEY_FILE": f"sk-{SECRET}",
 }
 every_file = pytest.mark.parametrize("variable", FILES)

@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from structlog.contextvars import bound_contextvars
+
 from goalline.domain.evaluation import (
     RING_AGAIN_AFTER,
     Effort,
@@ -32,7 +34,7 @@ from goalline.domain.evaluation import (
 )
 from goalline.domain.event import Event
 from goalline.domain.outbound.message import Answer, MessageStatus, MessageType, Sender
-from goalline.domain.outbound.payload import Payload, body
+from goalline.domain.outbound.payload import body
 from goalline.domain.refusal import Conflict
 from goalline.domain.transcript import Delivery, digest
 from goalline.store import intake, secrets
@@ -248,32 +250,38 @@ def deliver(database: Database, vault: Vault, sender: Sender, clock: Clock, chan
         held = dispatch.claim(session, clock())
     if held is None:
         return None
-    with database.reading() as session:
-        said = wording.payload_of(session, held)
-    answer = _send(vault, sender, held, said, clock()) if said else None
-    with database.transaction() as session:
-        if answer:
-            delivered = dispatch.finish(session, held, answer, clock(), chance)
-        else:
-            delivered = dispatch.drop(session, held, clock())
-    ids = {"message_id": str(held.id), "subscription_id": str(held.subscription_id)}
+    with bound_contextvars(message_id=str(held.id), subscription_id=str(held.subscription_id)):
+        answer = _send(database, vault, sender, held, clock())
+        with database.transaction() as session:
+            if answer:
+                delivered = dispatch.finish(session, held, answer, clock(), chance)
+            else:
+                delivered = dispatch.drop(session, held, clock())
+        if delivered.status is MessageStatus.DELIVERED:
+            _log.info("delivered")
+        elif delivered.status:
+            _log.info("not_delivered", status=delivered.status, answered=answer and answer.status)
+        if delivered.disabled:
+            _log.warning("subscription_disabled", why=delivered.disabled)
     if delivered.status:
-        event = "delivered" if delivered.status is MessageStatus.DELIVERED else "not_delivered"
-        _log.info(
-            event, **ids, message=delivered.status, answer=answer and answer.status, error=answer and answer.error
-        )
         metrics.message(held.type, delivered.status, answer.seconds if answer else None)
-    if delivered.disabled:
-        _log.warning("subscription_disabled", **ids, why=delivered.disabled)
     return delivered.status
 
 
-def _send(vault: Vault, sender: Sender, held: dispatch.Claim, said: Payload, now: datetime) -> Answer:
+def _send(database: Database, vault: Vault, sender: Sender, held: dispatch.Claim, now: datetime) -> Answer | None:
+    """Send a message and return what came of it; None where what it is about is gone."""
     try:
+        with database.reading() as session:
+            said = wording.payload_of(session, held)
         valid = [each.text for each in secrets.valid(vault, held.subscription_id, held.sealed, now)]
     except Unreadable:
-        _log.error("subscription_secret_unreadable", subscription_id=str(held.subscription_id))
+        _log.error("subscription_secret_unreadable")
         return Answer(0.0, error="the secret of this subscription cannot be read")
+    except (ValueError, TypeError, LookupError) as error:
+        _log.error("message_unreadable", error=place_of(error))
+        return Answer(0.0, error="what this message is about cannot be read")
+    if said is None:
+        return None
     return sender.send(held.url, valid, str(held.id), now, body(held.type, held.occurred_at, said, thin=held.thin))
 
 

@@ -7,13 +7,16 @@ from functools import partial
 from uuid import UUID
 
 import pytest
+from sqlmodel import Session
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from goalline import pipeline
 from goalline.domain.outbound.message import TOLD_FOR, Answer, MessageStatus
+from goalline.domain.outbound.payload import Payload
 from goalline.domain.outbound.subscription import SubscriptionEdit
 from goalline.domain.refusal import Conflict
-from goalline.store.outbound import dispatch, log, subscriptions, telling
+from goalline.store.outbound import dispatch, log, subscriptions, telling, wording
 from goalline.store.outbound.dispatch import AT_ONCE, LEASE
 from goalline.store.tables import Message, Subscription
 from goalline.store.vault import Vault, new_key
@@ -131,6 +134,17 @@ def test_a_receiver_that_is_down_gets_one_message_at_a_time_and_ever_fewer(told:
     assert 10 <= len(moments) <= 15
 
 
+def test_one_message_that_is_refused_again_and_again_does_not_stand_in_the_way_of_others(told: Outbound) -> None:
+    poison = told.messages()[0].id
+
+    def answer() -> None:
+        told.receiver.answers[:] = [DOWN if told.receiver.sent[-1].message_id == poison else OK]
+
+    told.receiver.meanwhile = answer
+    assert told.deliver_all(SOON) == [WAITING]
+    assert told.deliver_all(SOON + 5 * SECOND) == [DELIVERED, WAITING]
+
+
 def test_once_it_is_back_everything_follows_at_once(told: Outbound, stage: Stage) -> None:
     told.receiver.answers[:] = [DOWN]
     for _ in times(told, 6 * HOUR, step=5 * MINUTE):
@@ -173,11 +187,11 @@ def test_a_message_that_fails_alone_disables_nobody(told: Outbound) -> None:
 
 def test_a_disabled_subscription_is_logged_without_its_address(told: Outbound) -> None:
     told.receiver.answers[:] = [GONE]
-    with capture_logs() as logs:
+    with capture_logs([merge_contextvars]) as logs:
         told.deliver()
     ids = {"subscription_id": str(told.subscription().id), "message_id": str(told.messages()[0].id)}
     assert logs == [
-        {"event": "not_delivered", "log_level": "info", "message": "failed", "answer": 410, "error": None} | ids,
+        {"event": "not_delivered", "log_level": "info", "status": "failed", "answered": 410} | ids,
         {
             "event": "subscription_disabled",
             "log_level": "warning",
@@ -318,6 +332,22 @@ def test_a_secret_that_no_key_opens_is_a_failure_that_tells_nobody_anything(told
     assert status == WAITING
     assert told.receiver.sent == []
     assert [attempt.error for attempt in told.attempts()] == ["the secret of this subscription cannot be read"]
+
+
+def test_what_cannot_be_read_fails_like_any_other_and_holds_up_nobody(
+    told: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison, read = told.messages()[0].id, wording.payload_of
+
+    def read_all_but_one(session: Session, held: dispatch.Claim) -> Payload | None:
+        if held.id == poison:
+            raise LookupError("hello there")
+        return read(session, held)
+
+    monkeypatch.setattr(wording, "payload_of", read_all_but_one)
+    assert told.deliver() == WAITING
+    assert told.deliver_all(SOON + MINUTE) == [DELIVERED, WAITING]
+    assert {attempt.error for attempt in told.attempts()} == {"what this message is about cannot be read", None}
 
 
 def test_a_failed_message_can_be_delivered_again(told: Outbound) -> None:

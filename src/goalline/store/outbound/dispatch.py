@@ -62,7 +62,8 @@ _NEXT = (
             _earlier.c.number < _message.c.number,
         ),
     )
-    .order_by(_message.c.number)
+    # By the time that each is due: one that fails again and again must not be what every probe is made with.
+    .order_by(_message.c.due_at, _message.c.number)
     .limit(1)
 )
 _CLAIM = (
