@@ -21,7 +21,7 @@ from goalline.store import secrets
 from goalline.store.vault import Vault
 from goalline.worker import Bell, utc_now
 from tests.api.calls import problem
-from tests.api.world import ADDRESS, World, delivery, goal
+from tests.api.world import ADDRESS, NewWorld, World, delivery, goal
 
 URL = "https://receiver.example.com/hook?token=hush-hush"
 STEPS = [
@@ -417,6 +417,35 @@ def test_a_receiver_that_wants_no_more_is_disabled_until_it_is_enabled(world: Wo
     assert (enabled["enabled"], enabled["disabled_because"], enabled["failures"]) == (True, None, 0)
     assert post(world, receiver) == 1
     assert receiver.sent[-1][2] == waiting["id"]
+
+
+def test_both_databases_know_who_was_told_what(new_world: NewWorld, database_url: str) -> None:
+    world = new_world(database_url=database_url)
+    client, receiver = world.client(), Receiver(REFUSED)
+    subscription = made(client, types=["evaluation.completed", "goal.achieved", "rate.dropped"], rate={"threshold": 1})
+    goal(client, "Appointment booked")
+    client.post("/v1/conversations", json=delivery())
+    assert world.evaluate() == [Status.SUCCEEDED]
+    assert [message["type"] for message in messages(client, subscription)] == ["goal.achieved", "evaluation.completed"]
+    assert post(world, receiver) == 1
+    receiver.answer = GONE
+    client.patch(address(subscription), json={"url": "https://new.example.com/"})
+    assert post(world, receiver) == 1
+    client.patch(address(subscription), json={"enabled": True})
+    receiver.answer = TAKEN
+    assert post(world, receiver) == 1
+    assert client.post(f"{address(subscription)}/redeliver").json() == {"messages": 1}
+    assert post(world, receiver) == 1
+    first, last = (message["id"] for message in messages(client, subscription, status="delivered"))
+    assert client.post(f"{address(subscription)}/messages/{last}/redeliver").json()["status"] == "waiting"
+    page = client.get(f"{address(subscription)}/messages", params={"limit": 1}).json()
+    assert [message["id"] for message in page["items"]] == [first]
+    (other,) = messages(client, subscription, cursor=page["next_cursor"])
+    assert (other["id"], len(other["attempts"])) == (last, 3)
+    assert shown(client, subscription)["waiting"] == 1
+    assert client.delete("/v1/conversations/call-1").status_code == 204
+    assert messages(client, subscription) == []
+    assert client.delete(address(subscription)).status_code == 204
 
 
 def test_one_that_an_admin_disabled_is_told_nothing(judged: World) -> None:
