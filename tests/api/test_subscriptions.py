@@ -448,6 +448,34 @@ def test_both_databases_know_who_was_told_what(new_world: NewWorld, database_url
     assert client.delete(address(subscription)).status_code == 204
 
 
+def test_what_was_tried_for_three_days_before_gets_one_more_attempt(world: World, client: TestClient) -> None:
+    subscription, receiver = made(client), Receiver(REFUSED)
+    message = tell(client, subscription)
+    assert post(world, receiver) == 1
+    for enabled in (False, True):
+        client.patch(address(subscription), json={"enabled": enabled})
+    later = utc_now() + timedelta(days=4)
+    assert post(world, receiver, later) == 1
+    assert messages(client, subscription)[0]["status"] == "failed"
+    assert shown(client, subscription)["enabled"]
+    receiver.answer = TAKEN
+    client.post(f"{address(subscription)}/messages/{message['id']}/redeliver")
+    assert post(world, receiver, later + timedelta(minutes=1)) == 1
+    assert messages(client, subscription)[0]["status"] == "delivered"
+
+
+def test_a_receiver_that_takes_nothing_for_three_days_is_disabled(world: World, client: TestClient) -> None:
+    subscription, receiver, at = made(client), Receiver(REFUSED), utc_now()
+    tell(client, subscription)
+    while shown(client, subscription)["enabled"]:
+        post(world, receiver, at)
+        at += timedelta(hours=2)
+    assert timedelta(days=3) <= at - utc_now() < timedelta(days=4)
+    assert shown(client, subscription)["disabled_because"] == "its receiver has accepted nothing for 3 days"
+    (message,) = messages(client, subscription)
+    assert (message["status"], len(message["attempts"])) == ("failed", len(receiver.sent))
+
+
 def test_one_that_an_admin_disabled_is_told_nothing(judged: World) -> None:
     client = judged.client()
     subscription = made(client)
