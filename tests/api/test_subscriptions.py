@@ -21,6 +21,7 @@ from goalline.store import secrets
 from goalline.store.vault import Vault
 from goalline.worker import Bell, utc_now
 from tests.api.calls import problem
+from tests.api.test_hooks import ended, signed
 from tests.api.world import ADDRESS, NewWorld, World, delivery, goal
 
 URL = "https://receiver.example.com/hook?token=hush-hush"
@@ -520,6 +521,18 @@ def test_events_that_complete_a_goal_ring_for_the_post(rung: tuple[TestClient, l
     client.post("/v1/events", json={"events": events})
     assert rings == [1]
     assert [message["type"] for message in messages(client, subscription)] == ["goal.completed"]
+
+
+@pytest.mark.parametrize("told", [0, 1])
+def test_a_webhook_whose_events_complete_a_goal_rings_for_the_post(
+    rung: tuple[TestClient, list[int]], monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    client, rings = rung
+    source = client.post("/v1/sources", json={"name": "phones", "platform": "standard_webhooks"}).json()
+    hear, sent = pipeline.hear, ended()
+    monkeypatch.setattr(pipeline, "hear", lambda *given: replace(hear(*given), told=told))
+    assert client.post(source["url"], content=sent, headers=signed(source["secret"], sent)).status_code == 200
+    assert rings == [1] * told
 
 
 def test_neither_address_nor_secret_is_ever_logged(world: World, client: TestClient, logged: list[Any]) -> None:
