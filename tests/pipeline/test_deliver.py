@@ -457,3 +457,21 @@ def test_news_of_two_conversations_do_not_wait_for_each_other(told: Outbound) ->
     with told.world.database.transaction() as session:
         assert dispatch.claim(session, SOON) is not None
         assert dispatch.claim(session, SOON) is not None
+
+
+def test_whoever_asks_for_a_message_does_not_wait_for_the_end_of_a_rest(told: Outbound) -> None:
+    told.receiver.answers[:] = [Answer(0.1, 503, retry_after=3_600.0)]
+    told.deliver()
+    told.receiver.answers[:] = [OK]
+    assert told.deliver(SOON + SECOND) is None
+    _redeliver(told, told.messages()[0].id)
+    assert told.deliver_all(SOON + SECOND) == [DELIVERED, DELIVERED]
+
+
+def test_enabled_again_a_message_has_three_days_from_then(told: Outbound) -> None:
+    told.receiver.answers[:] = [DOWN]
+    for _ in times(told, TOLD_FOR + 9 * HOUR, step=HOUR):
+        pass
+    later = SOON + 2 * TOLD_FOR
+    edit(told, later, enabled=True)
+    assert told.deliver(later) == WAITING

@@ -2,14 +2,16 @@
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from goalline import pipeline
 from goalline.domain.evaluation import Status
 from goalline.domain.goal import Kind
+from goalline.domain.outbound.subscription import SubscriptionEdit
 from goalline.domain.verdict import Outcome
-from goalline.store.outbound import telling
+from goalline.store.outbound import subscriptions, telling
 from goalline.store.tables import RateAlarm
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.pipeline.outbound import Outbound
@@ -144,3 +146,19 @@ def test_verdicts_that_come_together_raise_one_alarm(stage: Stage, outbound: Out
 def test_the_window_is_read_from_an_index(world: World) -> None:
     plans = world.plans(lambda session: telling._window(session, world.project.id, "ann", 50))
     assert any("ix_conversation_agent" in plan for plan in plans)
+
+
+@pytest.mark.parametrize(
+    "change", [{"rate": {"threshold": 0.9, "conversations": 5}}, {"enabled": True}], ids=["another rule", "enabled"]
+)
+def test_by_another_rule_or_after_a_pause_a_dropped_rate_is_news(
+    stage: Stage, outbound: Outbound, change: dict[str, Any]
+) -> None:
+    stage.world.goal()
+    row = outbound.subscribe("rate.dropped", rate=RULE)
+    play(stage, "xxxxx")
+    assert told(outbound) == [("ann", 0.0)]
+    with stage.world.database.transaction() as session:
+        subscriptions.edit(session, row.project_id, row.id, SubscriptionEdit.model_validate(change), NOW)
+    play(stage, "x", first=5)
+    assert told(outbound) == [("ann", 0.0)]

@@ -123,7 +123,7 @@ def test(subscription_id: UUID, parts: Parts, caller: Admin, bell: Ringer) -> Me
     """Send a message of type `subscription.tested`, to see whether it arrives. It is signed as all others are."""
     project_id = caller.project.id
     with parts.database.transaction() as session:
-        subscription = subscriptions.enabled(session, project_id, subscription_id)
+        subscription = subscriptions.awake(session, project_id, subscription_id)
         message_id = telling.test(session, subscription, utc_now())
         told = MessageOut.of(log.get(session, project_id, subscription_id, message_id))
     bell.post.ring()

@@ -95,7 +95,7 @@ def try_out(name: Name, project: ProjectName = None, as_json: AsJson = False) ->
     with opened(settings) as database, ringing(settings) as bell:
         with database.transaction() as session:
             row = subscriptions.named(session, projects.named(session, project).id, name)
-            row = subscriptions.enabled(session, row.project_id, row.id)
+            row = subscriptions.awake(session, row.project_id, row.id)
             message_id = telling.test(session, row, utc_now())
             message = _message(log.get(session, row.project_id, row.id, message_id))
         bell.post.ring()

@@ -13,7 +13,7 @@ from goalline.domain.platforms import PlatformName
 from goalline.domain.platforms.platform import Options
 from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.domain.source import SourceDraft, SourceEdit, ToolEvent, options_of
-from goalline.store import secrets
+from goalline.store import projects, secrets
 from goalline.store.secrets import Secret
 from goalline.store.tables import Project, Source
 from goalline.store.vault import Unreadable, Vault
@@ -31,6 +31,7 @@ def create(
         Invalid: the secret is missing, or is none that this platform can have.
     """
     options = options_of(draft.platform, draft.options)
+    projects.lock(session, project_id)
     _require_free(session, project_id, draft.name)
     secret, made = _accepted(draft.platform, options, draft.secret)
     source_id = uuid4()
@@ -57,6 +58,7 @@ def edit(session: Session, project_id: UUID, source_id: UUID, change: SourceEdit
         Conflict: there is another one of this name.
         Invalid: the platform has no such options.
     """
+    projects.lock(session, project_id)
     source = get(session, project_id, source_id, lock=True)
     if change.name is not None and change.name != source.name:
         _require_free(session, project_id, change.name)

@@ -89,16 +89,13 @@ _END = _OWNED.values(status=bindparam("new_status"), ended_at=bindparam("ended")
     _message.c.number
 )
 _WAIT = _OWNED.values(status=MessageStatus.WAITING, due_at=bindparam("new_due_at")).returning(_message.c.number)
-_RESUME = (
-    sa.update(_message)
-    .where(
-        _message.c.subscription_id == bindparam("whose"),
-        is_untold(_message),
-        _message.c.status == MessageStatus.WAITING,
-        _message.c.due_at > _now,
-    )
-    .values(due_at=_now)
+_WAITING = sa.update(_message).where(
+    _message.c.subscription_id == bindparam("whose"),
+    is_untold(_message),
+    _message.c.status == MessageStatus.WAITING,
 )
+_BEGIN_ANEW = _WAITING.values(due_at=_now, tried_since=None)
+_RESUME = _WAITING.where(_message.c.due_at > _now).values(due_at=_now)
 _LOG = sa.insert(_attempt)
 
 
@@ -161,9 +158,9 @@ def due(session: Session, now: datetime) -> Due:
     return Due(*run(session, _COUNT, now=now).one())
 
 
-def resume(session: Session, subscription_id: UUID, now: datetime) -> None:
-    """Make everything that waits for a held subscription due."""
-    run(session, _RESUME, whose=subscription_id, now=now)
+def begin_anew(session: Session, subscription_id: UUID, now: datetime) -> None:
+    """Make everything that waits for a held subscription due, as if nothing of it had been tried before."""
+    run(session, _BEGIN_ANEW, whose=subscription_id, now=now)
 
 
 def drop(session: Session, held: Claim, now: datetime) -> Delivered:
@@ -249,7 +246,7 @@ def _status(held: Claim, answer: Answer, now: datetime) -> MessageStatus:
 def _recovered(session: Session, subscription: Any, now: datetime) -> None:
     if subscription.failures:
         _change(session, subscription.id, failures=0, failing_since=None, resting_until=None)
-        resume(session, subscription.id, now)
+        run(session, _RESUME, whose=subscription.id, now=now)
 
 
 def _failed(session: Session, subscription: Any, answer: Answer, now: datetime) -> str | None:

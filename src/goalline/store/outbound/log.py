@@ -95,7 +95,7 @@ def redeliver(session: Session, project_id: UUID, subscription_id: UUID, message
         NotFound: the project has no such subscription, or the subscription no such message.
         Conflict: the subscription is disabled, or the message is being delivered this moment.
     """
-    subscriptions.enabled(session, project_id, subscription_id)
+    subscriptions.awake(session, project_id, subscription_id)
     message = _one(session, project_id, subscription_id, message_id)
     if message.status is MessageStatus.RUNNING and message.due_at > now:
         raise Conflict("this message is being delivered this moment")
@@ -115,7 +115,7 @@ def redeliver_failed(
         NotFound: the project has no such subscription.
         Conflict: it is disabled.
     """
-    subscriptions.enabled(session, project_id, subscription_id)
+    subscriptions.awake(session, project_id, subscription_id)
     numbers = run(session, _FAILED, whose=subscription_id, after=after, most=limit).scalars().all()
     _again(session, numbers, now)
     return len(numbers), numbers[-1] if len(numbers) == limit else None

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import delete as delete_rows
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
@@ -21,7 +22,7 @@ from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.store import projects, secrets
 from goalline.store.outbound import dispatch
 from goalline.store.secrets import Secret
-from goalline.store.tables import Subscription
+from goalline.store.tables import RateAlarm, Subscription
 from goalline.store.vault import Vault
 
 _SHORTEST_KEY, _LONGEST_KEY = 24, 64
@@ -66,11 +67,14 @@ def edit(
 ) -> Subscription:
     """Change a subscription. Enabled again, or at another address, it is told at once what has been waiting for it.
 
+    With another rule, and after a time in which it was disabled, no rate counts as dropped until it is found so again.
+
     Raises:
         NotFound: the project has no such subscription.
         Conflict: there is another one of this name.
         Invalid: it would not know when a rate has dropped, or know it in vain.
     """
+    projects.lock(session, project_id)
     found = get(session, project_id, subscription_id, lock=True)
     told = change.model_dump(include=change.model_fields_set, mode="json")
     if found.name != told.get("name", found.name):
@@ -84,11 +88,14 @@ def edit(
         rule = RateRule.model_validate(found.rate) if found.rate else None
         if why := misfit(tuple(map(MessageType, found.types)), rule):
             raise Invalid(why, "rate")
+    if {"agent_id", "rate", "types", "enabled"} & told.keys():
+        # What was told by another rule, or before nobody watched, says nothing about what is news now.
+        session.execute(delete_rows(RateAlarm).where(col(RateAlarm.subscription_id) == found.id))
     if change.enabled is not None:
         found.disabled_because = None
     if change.enabled or change.url is not None:
         found.failures, found.failing_since, found.resting_until = 0, None, None
-        dispatch.resume(session, found.id, now)
+        dispatch.begin_anew(session, found.id, now)
     session.flush()
     return found
 
@@ -141,8 +148,8 @@ def get(session: Session, project_id: UUID, subscription_id: UUID, *, lock: bool
     return found
 
 
-def enabled(session: Session, project_id: UUID, subscription_id: UUID) -> Subscription:
-    """Return a subscription that can be told something, and hold it.
+def awake(session: Session, project_id: UUID, subscription_id: UUID) -> Subscription:
+    """Return a subscription that can be told something at once, and hold it: whoever asks for that ends its rest.
 
     Raises:
         NotFound: the project has no such subscription.
@@ -151,6 +158,8 @@ def enabled(session: Session, project_id: UUID, subscription_id: UUID) -> Subscr
     found = get(session, project_id, subscription_id, lock=True)
     if not found.enabled:
         raise Conflict("this subscription is disabled; enable it first")
+    found.resting_until = None
+    session.flush()
     return found
 
 
