@@ -35,6 +35,7 @@ VIOLATIONS = [
     ("layers", "judge", "import goalline.store"),
     ("layers", "sender", "import goalline.store"),
     ("layers", "pipeline", "import goalline.bootstrap"),
+    ("layers", "upkeep", "import goalline.pipeline"),
     ("layers", "a_module_without_a_place", "import goalline.settings"),
     ("leaves", "settings", "import goalline.domain"),
     ("leaves", "telemetry", "import goalline.store"),

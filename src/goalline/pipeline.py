@@ -1,21 +1,20 @@
 """The story: a conversation is received, evaluated, and counted; what gets lost on the way is found again.
 
-    receive ──► claim ──► evaluate ──► complete ──► deliver          sweep ──► (claim)          track          retain
+    receive ──► claim ──► evaluate ──► complete ──► deliver               sweep ──► (claim)               track
 
 A webhook is received, its evaluation is claimed and judged, and to complete it is to store its verdicts and to count
-them, in one transaction: `store_verdicts`. Whoever has subscribed is told in the same transaction, by messages that
-`deliver` sends. Events are tracked without a judge: `recording.record` stores and counts
-them in one as well. Rates are read from these counts and from nothing else (`store/reports`), so they stay as they are
-when `retain` deletes what was said long ago.
+them, in one transaction: `store_verdicts`. For whoever has subscribed, messages are stored in the same one, which
+`deliver` sends. Events are tracked without a judge: `recording.record` stores and counts them in one as well. Rates are
+read from these counts and from nothing else (`store/reports`), so they stay as they are when old words are deleted.
 
 Each function owns its transactions and returns what comes next; ringing the bell for it is left to the edge, after
 the commit. The row is the job: whatever happens to the bell, a queued row is found by `sweep`. No transaction is
 open while the judge thinks.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -38,10 +37,8 @@ from goalline.domain.outbound.payload import body
 from goalline.domain.refusal import Conflict
 from goalline.domain.transcript import Delivery, digest
 from goalline.store import intake, secrets
-from goalline.store.contacts import contacts
-from goalline.store.conversations import backlog, claims, conversations, evaluations, recovery, retention
+from goalline.store.conversations import backlog, claims, conversations, evaluations, recovery
 from goalline.store.conversations import work as works
-from goalline.store.conversations.backlog import BacklogFilter, Place
 from goalline.store.conversations.claims import Claim
 from goalline.store.conversations.verdicts import counted_goals, store_verdicts, take_back_verdicts
 from goalline.store.conversations.work import Work
@@ -64,35 +61,12 @@ SWEEP_LIMIT = 1_000
 MESSAGES_KEPT = timedelta(days=30)
 """How long messages that have ended can be looked up and delivered again."""
 
-REDELIVERED_AT_ONCE = 250
-"""Most failed messages that are made due in one transaction, for which other writers wait on SQLite."""
-
 _log = log(__name__)
 _NEEDLESS = {Reason.EMPTY_TRANSCRIPT, Reason.NO_GOAL_IN_FORCE, Reason.CONTACT_DEACTIVATED, Reason.ERASED}
 metrics.expect_failures(reason for reason in Reason if reason not in _NEEDLESS)
 metrics.expect_undelivered(MessageType)
 
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class Retained:
-    """How many conversations lost their words just now, and where to go on; `then` None: from the oldest one."""
-
-    deleted: int = 0
-    then: retention.Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Retried:
-    """What became of a batch that is judged again: the evaluations that wait for the bell, and how many got none.
-
-    The list goes on behind `after`, unless that is None.
-    """
-
-    evaluation_ids: Sequence[UUID]
-    passed_over: int
-    after: Place | None
 
 
 def receive(
@@ -300,28 +274,6 @@ def judge_again(database: Database, project_id: UUID, reference: str, now: datet
         return Receipt(row.id, row.conversation_id, evaluation_id, Status.QUEUED, duplicate=True, ring=True)
 
 
-def retry(
-    database: Database,
-    project_id: UUID,
-    wanted: BacklogFilter,
-    now: datetime,
-    *,
-    after: Place | None = None,
-    limit: int,
-) -> Retried:
-    """Queue a new evaluation of up to `limit` conversations whose newest one ended as `wanted`, in one transaction.
-
-    The conversation that ended last comes first; to go through all of them, call it again with the `after` of the
-    call before, until there is none. Whatever somebody else has queued or erased meanwhile is passed over, and so
-    are conversations of contacts that are deactivated.
-    """
-    with database.transaction() as session:
-        found = backlog.to_retry(session, project_id, wanted, after=after, limit=limit)
-        held = backlog.hold(session, project_id, wanted, [row_id for _, row_id in found])
-        queued = evaluations.enqueue_next(session, project_id, held, now, now + RING_AGAIN_AFTER)
-    return Retried(queued, len(found) - len(queued), found[-1] if len(found) == limit else None)
-
-
 def sweep(database: Database, now: datetime, *, forgotten: bool = False, idle: int = 0) -> list[UUID]:
     """Return the evaluations to ring for: queued ones that nobody took, running ones whose worker died.
 
@@ -353,61 +305,6 @@ def sweep_messages(database: Database, now: datetime) -> Due:
         with database.transaction() as session:
             messages.delete(session, old)
     return due
-
-
-def redeliver_failed(database: Database, project_id: UUID, subscription_id: UUID, now: datetime) -> Iterator[int]:
-    """Let all messages of a subscription that failed be delivered again, each once; yield how many, batch by batch.
-
-    Each batch is a transaction of its own, so that nobody waits for long.
-
-    Raises:
-        NotFound: the project has no such subscription.
-        Conflict: it is disabled.
-    """
-    after: int | None = 0
-    while after is not None:
-        with database.transaction() as session:
-            many, after = messages.redeliver_failed(
-                session, project_id, subscription_id, now, after=after, limit=REDELIVERED_AT_ONCE
-            )
-        yield many
-
-
-def hand_back(database: Database, held: Sequence[Claim], now: datetime) -> list[UUID]:
-    """Queue again what this process has begun and will not end; return what has to be rung for elsewhere."""
-    with database.transaction() as session:
-        return claims.hand_back(session, held, now)
-
-
-def retain(database: Database, days: int | None, now: datetime, after: retention.Place | None = None) -> Retained:
-    """Delete the words of some conversations that ended more than `days` days ago, from `after` on; None keeps all.
-
-    Looking for them holds up nobody, and deleting is one short transaction. Several callers share the work: each
-    passes over what another one holds.
-    """
-    if days is None:
-        return Retained()
-    with database.reading() as session:
-        due = retention.due(session, now - timedelta(days=days), after)
-    deleted = 0
-    if due.row_ids:
-        with database.transaction() as session:
-            deleted = retention.delete_words(session, due.row_ids, now)
-    return Retained(deleted, due.then)
-
-
-def erase(database: Database, project_id: UUID, contact_id: str, now: datetime) -> int:
-    """Erase all that is stored of a contact, and return how many conversations that changed; what they count stays.
-
-    A few conversations at a time, so that nobody waits for long: cut off in the middle, it can be called again.
-    """
-    erased = 0
-    while True:
-        with database.transaction() as session:
-            some = contacts.erase_some(session, project_id, contact_id, now)
-        if not some:
-            return erased
-        erased += some
 
 
 @insisting

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.domain.evaluation import Reason, Status
 from goalline.worker import utc_now
 from tests.api.world import World, delivery, goal, text_of
@@ -102,7 +102,7 @@ def test_without_turns_it_says_so(world: World) -> None:
 
 
 def test_says_when_the_words_were_deleted_and_keeps_the_turn_numbers(judged: World) -> None:
-    assert pipeline.retain(judged.database, 30, utc_now() + timedelta(days=31)).deleted
+    assert upkeep.retain(judged.database, 30, utc_now() + timedelta(days=31)).deleted
     html = judged.client().get("/conversations/call-1").text
     page = text_of(html)
     assert "Words deleted on" in page

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.domain.key import Scope
 from goalline.store import projects
 from goalline.worker import utc_now
@@ -169,7 +169,7 @@ def test_of_an_erased_conversation_the_cycles_are_left_without_their_steps(world
     client.post("/v1/conversations", json=delivery(contact_id="sample-contact"))
     before = read(client)["cycles"]
     client.patch(f"/v1/goals/{goal_id}", json={"name": "Journey"})
-    pipeline.erase(world.database, world.project.id, "sample-contact", utc_now())
+    upkeep.erase(world.database, world.project.id, "sample-contact", utc_now())
     found = read(client)
     assert found["erased_at"]
     assert (found["tasks"], found["steps"], found["untracked"], found["transcript"]) == ([], [], [], [])

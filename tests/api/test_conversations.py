@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.domain.evaluation import Effort, Judgement, JudgeUnavailable, Reason, Status
 from goalline.domain.goal import GoalInForce
 from goalline.domain.transcript import Turn
@@ -235,7 +235,7 @@ def test_of_a_conversation_whose_words_were_deleted_it_tells_since_when_and_what
     before = client.get("/v1/conversations/call-1").json()
     assert before["transcript_deleted_at"] is None
     at = utc_now() + timedelta(days=31)
-    assert pipeline.retain(judged.database, 30, at).deleted
+    assert upkeep.retain(judged.database, 30, at).deleted
     after = client.get("/v1/conversations/call-1").json()
     assert (datetime.fromisoformat(after["transcript_deleted_at"]), after["transcript"]) == (at, [])
     assert [item["turn"] for found in after["verdicts"] for item in found["evidence"]] == [2]

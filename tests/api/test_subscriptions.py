@@ -11,7 +11,7 @@ import structlog
 from dramatiq.brokers.stub import StubBroker
 from fastapi.testclient import TestClient
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.api.app import create_app
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.key import Scope
@@ -387,7 +387,7 @@ def test_a_message_that_is_on_its_way_is_not_sent_beside_itself(world: World, cl
 def test_all_that_failed_are_delivered_again_in_batches(
     world: World, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "REDELIVERED_AT_ONCE", 2)
+    monkeypatch.setattr(upkeep, "REDELIVERED_AT_ONCE", 2)
     subscription, receiver = made(client), Receiver(GONE)
     for _ in range(5):
         tell(client, subscription)

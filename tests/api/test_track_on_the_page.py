@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.domain.evaluation import Status
 from goalline.domain.verdict import Outcome
 from goalline.worker import utc_now
@@ -160,7 +160,7 @@ def test_of_an_erased_conversation_what_is_counted_is_shown(world: World) -> Non
     attempt(world.client(), tracked_goal(world, "Flight"), "call-1", start=0, confirmed=10)
     world.client().post("/v1/conversations", json=delivery(contact_id="sample-contact"))
     world.evaluate()
-    pipeline.erase(world.database, world.project.id, "sample-contact", utc_now())
+    upkeep.erase(world.database, world.project.id, "sample-contact", utc_now())
     page = shown(world)
     assert re.search(r"Erased on \d+ \w+ \d{4}, \d\d:\d\d : only what is counted is left\.", page)
     assert "A Flight Achieved Secondary goal, revision 1 Track Cycle Completed" in page

@@ -10,7 +10,7 @@ import redis
 from sqlalchemy import update
 from sqlmodel import col
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.cli import console
 from goalline.cli import evaluations as commands
 from goalline.domain.evaluation import Reason, Status
@@ -201,12 +201,12 @@ def test_people_are_told_what_was_passed_over(terminal: Terminal, failed: World)
 
 
 class Stops:
-    """`pipeline.retry` as long as `batches` last, then an end of it that nobody asked for."""
+    """`upkeep.retry` as long as `batches` last, then an end of it that nobody asked for."""
 
     def __init__(self, batches: int, end: BaseException) -> None:
-        self.batches, self.end, self.retry = batches, end, pipeline.retry
+        self.batches, self.end, self.retry = batches, end, upkeep.retry
 
-    def __call__(self, *arguments: Any, **more: Any) -> pipeline.Retried:
+    def __call__(self, *arguments: Any, **more: Any) -> upkeep.Retried:
         self.batches -= 1
         if self.batches < 0:
             raise self.end
@@ -225,7 +225,7 @@ def test_a_retry_that_ends_half_way_says_how_far_it_came_and_is_repeated(
 ) -> None:
     monkeypatch.setattr(commands, "_BATCH", 1)
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "retry", Stops(1, end))
+        patched.setattr(upkeep, "retry", Stops(1, end))
         said = terminal.refuses("evaluations", "retry", status=status)
     assert f"{complaint}; 1 of 2 conversations were queued, run the command again for the others" in said
     assert "nothing was changed" not in said

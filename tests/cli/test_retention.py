@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from sqlmodel import select
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.cli import retention as commands
 from goalline.store.conversations import retention
 from goalline.store.database import DatabaseUnavailable
@@ -90,14 +90,14 @@ def test_progress_is_shown_on_a_terminal_only(aged: Terminal, monkeypatch: pytes
 
 
 def test_a_database_that_goes_away_says_how_far_it_came(aged: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = pipeline.retain
+    original = upkeep.retain
 
-    def lost(*given: Any) -> pipeline.Retained:
+    def lost(*given: Any) -> upkeep.Retained:
         if given[-1] is not None:
             raise DatabaseUnavailable("OperationalError")
         return original(*given)
 
-    monkeypatch.setattr(pipeline, "retain", lost)
+    monkeypatch.setattr(upkeep, "retain", lost)
     complaint = aged.refuses("retention", "run", "--days", "10")
     assert "2 of 5 conversations have lost their words, run the command again" in complaint
 

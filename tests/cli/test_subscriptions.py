@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.cli import doctor
 from goalline.domain.outbound.message import Answer
 from goalline.store import secrets
@@ -159,7 +159,7 @@ def test_the_newest_messages_are_listed(keyed: Terminal) -> None:
 def test_what_its_receiver_disabled_is_enabled_and_delivered_again(
     keyed: Terminal, judged: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "REDELIVERED_AT_ONCE", 1)
+    monkeypatch.setattr(upkeep, "REDELIVERED_AT_ONCE", 1)
     keyed.prints(*CREATE, *ACHIEVED)
     for _ in range(2):
         keyed.prints("subscriptions", "test", "crm")
@@ -192,7 +192,7 @@ def test_who_is_interrupted_is_told_how_far_it_came(
         keyed.prints("subscriptions", "test", "crm")
         post(judged, Answer(0.1, 410))
         keyed.prints("subscriptions", "enable", "crm")
-    monkeypatch.setattr(pipeline, "REDELIVERED_AT_ONCE", 1)
+    monkeypatch.setattr(upkeep, "REDELIVERED_AT_ONCE", 1)
     again = log.redeliver_failed
 
     def interrupted(*given: Any, **more: Any) -> Any:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.domain.evaluation import JudgementFailed, Reason, Status
 from goalline.domain.refusal import Conflict
 from goalline.domain.verdict import Outcome
@@ -18,7 +18,7 @@ LATER = NOW + timedelta(days=DAYS + 1)
 
 
 def retain(stage: Stage) -> int:
-    return pipeline.retain(stage.world.database, DAYS, LATER).deleted
+    return upkeep.retain(stage.world.database, DAYS, LATER).deleted
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,14 @@ from uuid import UUID
 
 import pytest
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.domain.evaluation import JudgementFailed, Reason, Status
 from goalline.domain.verdict import Outcome
-from goalline.pipeline import Retried
 from goalline.store.contacts import deactivation, erasure
 from goalline.store.conversations import backlog, conversations
 from goalline.store.conversations.backlog import BacklogFilter, Place
 from goalline.store.tables import Conversation, Evaluation
+from goalline.upkeep import Retried
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.store.world import EFFORT, HOUR, MINUTE, NOW, SECOND, at_once
 
@@ -31,7 +31,7 @@ def failing(stage: Stage, *names: str, contact_id: str | None = None) -> None:
 
 def retry(stage: Stage, wanted: BacklogFilter = FAILED, after: Place | None = None, limit: int = 100) -> Retried:
     world = stage.world
-    return pipeline.retry(world.database, world.project.id, wanted, LATER, after=after, limit=limit)
+    return upkeep.retry(world.database, world.project.id, wanted, LATER, after=after, limit=limit)
 
 
 def numbers(stage: Stage) -> dict[str, list[int]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.domain import duration
 from goalline.domain.evaluation import JudgementFailed, Reason, Status
 from goalline.domain.goal import Kind
@@ -218,7 +218,7 @@ def test_a_contact_that_was_erased_takes_messages_and_answers_with_it(stage: Sta
     outbound.subscribe()
     judged(stage, contact_id="+49 1")
     outbound.deliver()
-    pipeline.erase(stage.world.database, stage.world.project.id, "+49 1", NOW + MINUTE)
+    upkeep.erase(stage.world.database, stage.world.project.id, "+49 1", NOW + MINUTE)
     assert outbound.messages() == []
     assert outbound.attempts() == []
 
@@ -229,7 +229,7 @@ def test_the_answers_of_receivers_go_with_the_words(stage: Stage, outbound: Outb
     judged(stage)
     outbound.deliver_all()
     assert [attempt.answer for attempt in outbound.attempts()] == ["thanks"]
-    pipeline.retain(stage.world.database, 1, NOW + timedelta(days=2))
+    upkeep.retain(stage.world.database, 1, NOW + timedelta(days=2))
     assert [(attempt.answer, attempt.status) for attempt in outbound.attempts()] == [("", 200)]
 
 
@@ -237,7 +237,7 @@ def test_what_is_sent_after_the_words_went_has_none(stage: Stage, outbound: Outb
     stage.world.goal()
     outbound.subscribe("evaluation.completed")
     judged(stage)
-    pipeline.retain(stage.world.database, 1, NOW + timedelta(days=2))
+    upkeep.retain(stage.world.database, 1, NOW + timedelta(days=2))
     outbound.deliver_all(NOW + timedelta(days=2))
     (sent,) = outbound.receiver.sent
     assert sent.told["data"]["verdicts"][0]["evidence"] == [{"turn": 1, "quote": ""}]

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.domain.verdict import Evidence, Outcome, Verdict
 from goalline.store.conversations import conversations, retention
 from goalline.store.goals import goals
@@ -39,13 +39,13 @@ def judged(world: World, name: str = "call-1", at: datetime = NOW, **more: Any) 
     return row
 
 
-def retain(world: World, now: datetime = LATER, after: retention.Place | None = None) -> pipeline.Retained:
-    return pipeline.retain(world.database, DAYS, now, after)
+def retain(world: World, now: datetime = LATER, after: retention.Place | None = None) -> upkeep.Retained:
+    return upkeep.retain(world.database, DAYS, now, after)
 
 
 def retain_all(world: World, now: datetime = LATER) -> int:
     """Walk through all that is due once, as the command does."""
-    retained, deleted = pipeline.Retained(), 0
+    retained, deleted = upkeep.Retained(), 0
     while True:
         retained = retain(world, now, retained.then)
         deleted += retained.deleted

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.domain.evaluation import Judgement, Status
 from goalline.domain.goal import GoalInForce, goals_in_force
 from goalline.domain.refusal import Conflict, NotFound
@@ -55,7 +55,7 @@ def activate(world: World, contact_id: str) -> None:
 
 
 def erase(world: World, contact_id: str, now: datetime = NOW) -> int:
-    return pipeline.erase(world.database, world.project.id, contact_id, now)
+    return upkeep.erase(world.database, world.project.id, contact_id, now)
 
 
 def move(world: World, time_zone: str) -> None:
@@ -176,7 +176,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(days=st.integers(1, 2))
     def let_words_go(self, days: int) -> None:
-        pipeline.retain(self.world.database, days, self.tick())
+        upkeep.retain(self.world.database, days, self.tick())
 
     @rule(time_zone=st.sampled_from(["Europe/Berlin", "America/New_York", "Pacific/Auckland"]))
     def move(self, time_zone: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlmodel import Session
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.domain.evaluation import Status
 from goalline.domain.goal import GoalEdit, GoalInForce, Kind, goals_in_force
 from goalline.domain.refusal import Conflict, NotFound
@@ -145,7 +145,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(days=st.integers(1, 2))
     def let_words_go(self, days: int) -> None:
-        pipeline.retain(self.world.database, days, self.tick())
+        upkeep.retain(self.world.database, days, self.tick())
 
     def goal(self, which: int) -> CurrentGoal | None:
         with self.world.database.reading() as session:

@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.domain.agreement import OUTCOME_OF, Cell, Comparison
 from goalline.domain.cycle import CycleState
 from goalline.domain.goal import GoalEdit, Kind
@@ -176,7 +176,7 @@ def test_a_verdict_on_a_wording_without_steps_misses_no_cycle(world: World) -> N
 def test_an_erased_conversation_is_still_counted_and_listed(world: World) -> None:
     goal = flight(world)
     call(world, "a", goal, A, PARTIAL, contact_id="mia")
-    pipeline.erase(world.database, world.project.id, "mia", NOW)
+    upkeep.erase(world.database, world.project.id, "mia", NOW)
     assert cells(world, goal) == {(A, PARTIAL): 1}
     assert names(world, goal, (A, PARTIAL)) == ["a"]
 

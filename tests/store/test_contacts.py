@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.domain.cycle import CycleState
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.refusal import Conflict, NotFound
@@ -99,7 +99,7 @@ def test_a_contact_of_another_project_is_unknown(world: World) -> None:
     other = a_project(world.database, "other")
     with world.database.reading() as session, pytest.raises(NotFound):
         contacts.profile(session, other.id, MIA)
-    assert pipeline.erase(world.database, other.id, MIA, NOW) == 0
+    assert upkeep.erase(world.database, other.id, MIA, NOW) == 0
     assert profile(world).conversations == 1
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.domain.event import Event
 from goalline.domain.path import Direction, Node
 from goalline.store.conversations import conversations
@@ -170,7 +170,7 @@ def test_an_open_conversation_is_counted_and_listed_without_an_end(world: World)
 def test_an_erased_conversation_is_counted_and_cannot_be_listed(world: World) -> None:
     go(world, "a", "hello", "menu", contact_id="mia")
     go(world, "b", "hello", contact_id="noa")
-    pipeline.erase(world.database, world.project.id, "mia", NOW)
+    upkeep.erase(world.database, world.project.id, "mia", NOW)
     found = behind(world, "hello")
     assert (calls(found), found.reached, found.erased) == (["b"], 2, 1)
     assert (behind(world, "hello", "menu").reached, behind(world, "hello", "menu").erased) == (1, 1)
@@ -219,7 +219,7 @@ def try_any_paths(world: World, examples: int) -> None:
             begin = MIDNIGHT + (half_days - 1) * timedelta(hours=12)
             go(world, f"call-{number}", *steps, begin=begin, agent_id=agent_id, contact_id=contact_id)
         if erased:
-            pipeline.erase(world.database, world.project.id, "mia", NOW)
+            upkeep.erase(world.database, world.project.id, "mia", NOW)
         gone = {row.id for row in world.rows(Conversation) if row.erased_at}
         for node in nodes(grown(world, wanted, growth).top):
             found = behind(world, *node.steps, wanted=wanted, growth=growth)

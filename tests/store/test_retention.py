@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlmodel import Session
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.domain.goal import Kind
 from goalline.domain.verdict import Evidence, Outcome, Verdict
 from goalline.store.conversations import retention
@@ -80,7 +80,7 @@ def test_words_are_kept_for_as_many_days_as_was_said_and_no_longer(world: World)
 
 def test_without_a_number_of_days_words_are_kept_for_ever(world: World) -> None:
     judged(world)
-    assert pipeline.retain(world.database, None, NOW + 3_650 * DAY) == pipeline.Retained()
+    assert upkeep.retain(world.database, None, NOW + 3_650 * DAY) == upkeep.Retained()
     assert without_words(world) == []
 
 
@@ -128,7 +128,7 @@ def test_the_oldest_go_first_and_a_few_at_a_time(world: World, monkeypatch: pyte
     second = retain(world, after=first.then)
     third = retain(world, after=second.then)
     assert (second.deleted, third.deleted, third.then) == (3, 1, None)
-    assert retain(world) == pipeline.Retained()
+    assert retain(world) == upkeep.Retained()
 
 
 def test_many_that_wait_for_the_judge_do_not_stand_in_the_way_of_those_behind(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.domain.goal import Kind
 from goalline.domain.refusal import Conflict, NotFound
 from goalline.store.conversations import conversations, retention
@@ -60,7 +60,7 @@ def test_nobody_waits_for_a_batch_that_has_not_been_committed(postgres_world: Wo
             world.conversation("new", LATER)
             track(world, *everything("young"), now=LATER)
             pipeline.judge_again(world.database, world.project.id, "young", LATER)
-            return pipeline.erase(world.database, world.project.id, "nobody", LATER)
+            return upkeep.erase(world.database, world.project.id, "nobody", LATER)
 
         assert at_once(write, seconds=20) == [0]
     assert world.differences() == []
@@ -86,7 +86,7 @@ def test_between_two_batches_the_writer_is_free(world: World, monkeypatch: pytes
         judged(world, f"call-{number}", NOW + number * SECOND)
     # Another process, to which the lock between threads means nothing.
     other = World(Database(world.database.engine.url.render_as_string(hide_password=False)), world.project)
-    retained = pipeline.Retained()
+    retained = upkeep.Retained()
     for number in range(3):
         retained = retain(world, after=retained.then)
         other.conversation(f"new-{number}", LATER)
@@ -145,14 +145,14 @@ from goalline.store.database import Database
 
 database, now, original = Database(sys.argv[1]), datetime.fromisoformat(sys.argv[2]), retention.delete_words
 retention.AT_ONCE = 2
-first = pipeline.retain(database, int(sys.argv[3]), now)
+first = upkeep.retain(database, int(sys.argv[3]), now)
 
 def killed(*arguments):
     original(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 
 retention.delete_words = killed
-pipeline.retain(database, int(sys.argv[3]), now, first.then)
+upkeep.retain(database, int(sys.argv[3]), now, first.then)
 """
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi import Query as QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.api.conversations.answers import EvaluationOut
 from goalline.api.deps import Admin, Page, PageQuery, Parts, Reader, Ringer, cursor_at, cut, place_at
 from goalline.api.problems import documented
@@ -110,7 +110,7 @@ def retry(body: Retry, parts: Parts, caller: Admin, bell: Ringer) -> Retried:
     judged again once, also where it fails again meanwhile. What fails again is paid again.
     """
     wanted, project_id = body.of(Status(body.state), caller.project.time_zone), caller.project.id
-    done = pipeline.retry(parts.database, project_id, wanted, utc_now(), after=place_at(body.cursor), limit=body.limit)
+    done = upkeep.retry(parts.database, project_id, wanted, utc_now(), after=place_at(body.cursor), limit=body.limit)
     bell.ring(done.evaluation_ids)
     remaining = 0
     if done.after:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi import Query as QueryParameter
 from pydantic import BaseModel, Field
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.api.deps import Admin, Page, PageQuery, Parts, Ringer
 from goalline.api.problems import documented
 from goalline.domain.outbound.message import MessageStatus, MessageType
@@ -132,7 +132,7 @@ def redeliver(subscription_id: UUID, message_id: UUID, parts: Parts, caller: Adm
 def redeliver_failed(subscription_id: UUID, parts: Parts, caller: Admin, bell: Ringer) -> Redelivered:
     """Deliver again all messages that failed, the oldest first, each under the same id."""
     many = 0
-    for some in pipeline.redeliver_failed(parts.database, caller.project.id, subscription_id, utc_now()):
+    for some in upkeep.redeliver_failed(parts.database, caller.project.id, subscription_id, utc_now()):
         if some:
             bell.post.ring()
         many += some

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.bootstrap import services
 from goalline.cli.console import err, fail, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
@@ -142,7 +142,7 @@ def _judge_again(
         with Progress(console=err, disable=not err.is_terminal) as progress:
             shown = progress.add_task("queued", total=total)
             while looked_at := min(_BATCH, total - queued - passed_over):
-                done = pipeline.retry(database, owner.id, wanted, utc_now(), after=after, limit=looked_at)
+                done = upkeep.retry(database, owner.id, wanted, utc_now(), after=after, limit=looked_at)
                 bell.ring(done.evaluation_ids)
                 queued += len(done.evaluation_ids)
                 passed_over += done.passed_over

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from goalline import bootstrap, pipeline
+from goalline import bootstrap, upkeep
 from goalline.cli.console import AS_IS, err, fail, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
 from goalline.cli.opening import opened
@@ -127,7 +127,7 @@ def _redeliver_failed(database: Database, bell: Bell, row: Subscription, failed:
     try:
         with Progress(console=err, disable=not err.is_terminal) as progress:
             shown = progress.add_task("delivered again", total=failed)
-            for some in pipeline.redeliver_failed(database, row.project_id, row.id, utc_now()):
+            for some in upkeep.redeliver_failed(database, row.project_id, row.id, utc_now()):
                 many += some
                 bell.post.ring()
                 progress.update(shown, completed=many)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.cli.console import err, fail, load_settings, out, print_json
 from goalline.cli.keys import AsJson
 from goalline.cli.opening import opened
@@ -64,12 +64,12 @@ def run_now(days: Days = None, dry_run: DryRun = False, as_json: AsJson = False)
 
 def _delete_all_due(database: Database, days: int, now: datetime, due: int) -> tuple[int, int]:
     """Return how many have lost their words, and how many still have them."""
-    retained, deleted = pipeline.Retained(), 0
+    retained, deleted = upkeep.Retained(), 0
     try:
         with Progress(console=err, disable=not err.is_terminal) as progress:
             shown = progress.add_task("deleted", total=due)
             while True:
-                retained = pipeline.retain(database, days, now, retained.then)
+                retained = upkeep.retain(database, days, now, retained.then)
                 deleted += retained.deleted
                 progress.update(shown, completed=deleted)
                 if retained.then is None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import dramatiq
 from structlog.contextvars import bound_contextvars
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.bootstrap import Services
 from goalline.domain.evaluation import Status
 from goalline.store.conversations.claims import Claim
@@ -112,7 +112,7 @@ class Bell:
 
     def _hand_back(self, held: Sequence[Claim]) -> None:
         try:
-            queued = pipeline.hand_back(self._parts.database, held, utc_now())
+            queued = upkeep.hand_back(self._parts.database, held, utc_now())
             self.ring(queued)
             _log.info("handed_back", evaluations=len(queued))
         except Exception as error:

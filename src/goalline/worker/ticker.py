@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from uuid import UUID
 
-from goalline import pipeline
+from goalline import pipeline, upkeep
 from goalline.bootstrap import Services
 from goalline.store.conversations import claims
 from goalline.telemetry import log
@@ -33,7 +33,7 @@ class Ticker(threading.Thread):
         self._ring_post = ring_post
         self.somebody_listens = True
         self._stopping = threading.Event()
-        self._retained = pipeline.Retained()
+        self._retained = upkeep.Retained()
         # The in-process bell forgets with its process: at the start every queued row is rung for.
         self._forgotten = parts.embedded
         self._failed = False
@@ -87,6 +87,6 @@ class Ticker(threading.Thread):
 
     def _retain(self) -> None:
         days, place = self._parts.settings.transcript_days, self._retained.then
-        self._retained = pipeline.retain(self._parts.database, days, utc_now(), place)
+        self._retained = upkeep.retain(self._parts.database, days, utc_now(), place)
         if self._retained.deleted:
             _log.info("words_deleted", conversations=self._retained.deleted)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from goalline import pipeline
+from goalline import upkeep
 from goalline.api.contacts import exports
 from goalline.api.contacts.answers import ContactOut, ContactState
 from goalline.api.contacts.exports import ContactExport, ExportedConversation, ExportedEvent
@@ -106,7 +106,7 @@ def deactivate(contact_id: Line, wish: Deactivation, parts: Parts, caller: Admin
         deactivation.deactivate(session, project_id, contact_id, now)
         since = deactivation.since(session, project_id, contact_id)
     if wish.existing is Existing.DELETE:
-        pipeline.erase(parts.database, project_id, contact_id, now)
+        upkeep.erase(parts.database, project_id, contact_id, now)
     return ContactState.of(contact_id, since)
 
 
@@ -132,6 +132,6 @@ def erase(contact_id: Line, parts: Parts, caller: Admin) -> None:
 
     What is told of the contact from then on is recorded, unless it is deactivated as well.
     """
-    if not pipeline.erase(parts.database, caller.project.id, contact_id, utc_now()):
+    if not upkeep.erase(parts.database, caller.project.id, contact_id, utc_now()):
         with parts.database.reading() as session:
             contacts.known(session, caller.project.id, contact_id)
