@@ -246,7 +246,7 @@ def test_of_many_sources_that_cannot_be_read_a_few_are_named(terminal: Terminal)
 @on_a_database
 def test_sources_that_take_too_long_to_read_are_left_out(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     end = threading.Event()
-    monkeypatch.setattr(sources, "of_all_projects", lambda *_: end.wait(60))
+    monkeypatch.setattr(sources, "every", lambda *_: end.wait(60))
     monkeypatch.setattr(examining, "_SECONDS", 2.0)
     try:
         assert examined(terminal, "--offline")["sources"][:2] == ("warning", "could not be read (TimeoutError)")

@@ -20,7 +20,7 @@ from goalline.domain.evaluation import Effort, JudgementFailed, JudgeUnavailable
 from goalline.domain.goal import GoalInForce, Kind
 from goalline.domain.transcript import Role, Turn
 from goalline.settings import misspelt
-from goalline.store import examination, schema, sources
+from goalline.store import examination, schema, secrets, sources
 from goalline.store.conversations import queue as queues
 from goalline.store.conversations.queue import Queue
 from goalline.telemetry.bounded import within
@@ -277,8 +277,10 @@ def _answered(asked: str, effort: Effort, seconds: float) -> Finding:
 def _closed(parts: Services) -> tuple[int, list[str]]:
     """Return how many sources there are, and the names of those whose secrets no key opens."""
     with parts.database.reading() as session:
-        every = sources.of_all_projects(session)
-    return len(every), [source.name for source in every if not sources.is_readable(parts.vault, source)]
+        every = sources.every(session)
+    return len(every), [
+        source.name for source in every if not secrets.are_readable(parts.vault, source.id, source.sealed)
+    ]
 
 
 def _failures(parts: Services) -> dict[Reason, int]:

@@ -10,7 +10,6 @@ from goalline.cli.tables import minute
 from goalline.store import secrets
 from goalline.store.outbound import subscriptions
 from goalline.store.tables import Subscription
-from goalline.store.vault import Unreadable
 from goalline.telemetry.bounded import within
 from goalline.worker import utc_now
 
@@ -39,9 +38,7 @@ def _every(parts: Services) -> Sequence[Subscription]:
 
 
 def _secrets(parts: Services, row: Subscription) -> Iterator[Finding]:
-    try:
-        secrets.valid(parts.vault, row.id, row.sealed, utc_now())
-    except Unreadable:
+    if not secrets.are_readable(parts.vault, row.id, row.sealed):
         told = f"the secret of subscription {row.name!r} does not open, so it is told nothing"
         advice = (
             "add the key that it was stored with to GOALLINE_ENCRYPTION_KEYS, or give it a new one: "

@@ -49,6 +49,15 @@ def valid(vault: Vault, owner: UUID, sealed: str, now: datetime) -> list[Secret]
     return [each for each in found if each.until is None or each.until > now]
 
 
+def are_readable(vault: Vault, owner: UUID, sealed: str) -> bool:
+    """Tell whether some key opens what is stored."""
+    try:
+        vault.open(owner, sealed)
+    except Unreadable:
+        return False
+    return True
+
+
 def rotated(vault: Vault, owner: UUID, sealed: str, new: str, now: datetime, overlap: timedelta) -> str:
     """Return what is stored once a new secret is there; those before stay valid for `overlap` at most.
 

@@ -11,12 +11,16 @@ from sqlmodel import Session, col, select
 from goalline.domain import platforms
 from goalline.domain.platforms import PlatformName
 from goalline.domain.platforms.platform import Options
-from goalline.domain.refusal import Conflict, Invalid, NotFound
+from goalline.domain.refusal import Invalid
 from goalline.domain.source import SourceDraft, SourceEdit, ToolEvent, options_of
 from goalline.store import projects, secrets
+from goalline.store.registry import Registry
 from goalline.store.secrets import Secret
 from goalline.store.tables import Project, Source
-from goalline.store.vault import Unreadable, Vault
+from goalline.store.vault import Vault
+
+_sources = Registry(Source)
+get, named, every = _sources.get, _sources.named, _sources.every
 
 _ENABLED = select(Source, Project).join(Project).where(col(Source.id) == bindparam("source_id"), col(Source.enabled))
 
@@ -32,7 +36,7 @@ def create(
     """
     options = options_of(draft.platform, draft.options)
     projects.lock(session, project_id)
-    _require_free(session, project_id, draft.name)
+    _sources.require_free(session, project_id, draft.name)
     secret, made = _accepted(draft.platform, options, draft.secret)
     source_id = uuid4()
     source = Source(
@@ -61,7 +65,7 @@ def edit(session: Session, project_id: UUID, source_id: UUID, change: SourceEdit
     projects.lock(session, project_id)
     source = get(session, project_id, source_id, lock=True)
     if change.name is not None and change.name != source.name:
-        _require_free(session, project_id, change.name)
+        _sources.require_free(session, project_id, change.name)
         source.name = change.name
     if change.options is not None:
         options_of(source.platform, change.options)
@@ -118,60 +122,9 @@ def delete(session: Session, project_id: UUID, source_id: UUID) -> None:
     session.flush()
 
 
-def get(session: Session, project_id: UUID, source_id: UUID, *, lock: bool = False) -> Source:
-    """Return a source of a project.
-
-    Raises:
-        NotFound: the project has no such source.
-    """
-    query = select(Source).where(Source.project_id == project_id, Source.id == source_id)
-    found = session.exec(query.with_for_update() if lock else query).first()
-    if found is None:
-        raise NotFound(f"there is no source {source_id}")
-    return found
-
-
-def named(session: Session, project_id: UUID, name: str) -> Source:
-    """Return the source of this name.
-
-    Raises:
-        NotFound: the project has no such source.
-    """
-    found = session.exec(select(Source).where(Source.project_id == project_id, Source.name == name)).first()
-    if found is None:
-        raise NotFound(f"there is no source named {name!r}")
-    return found
-
-
-def every(session: Session, project_id: UUID) -> Sequence[Source]:
-    """Return the sources of a project, oldest first."""
-    return session.exec(
-        select(Source).where(Source.project_id == project_id).order_by(col(Source.created_at), col(Source.id))
-    ).all()
-
-
-def of_all_projects(session: Session) -> Sequence[Source]:
-    """Return the sources of every project, oldest first."""
-    return session.exec(select(Source).order_by(col(Source.created_at), col(Source.id))).all()
-
-
-def is_readable(vault: Vault, source: Source) -> bool:
-    """Tell whether some key opens the secrets of a source."""
-    try:
-        vault.open(source.id, source.sealed)
-    except Unreadable:
-        return False
-    return True
-
-
 def enabled(session: Session, source_id: UUID) -> tuple[Source, Project] | None:
     """Return a source that takes webhooks, with its project; None where it is unknown or disabled."""
     return session.exec(_ENABLED, params={"source_id": source_id}).first()
-
-
-def _require_free(session: Session, project_id: UUID, name: str) -> None:
-    if session.exec(select(Source.id).where(Source.project_id == project_id, Source.name == name)).first():
-        raise Conflict(f"there is a source named {name!r} already", "name")
 
 
 def _accepted(platform: PlatformName, options: Options, secret: str | None) -> tuple[str, bool]:

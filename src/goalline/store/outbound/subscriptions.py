@@ -1,6 +1,5 @@
 """Subscriptions: made, changed, given new secrets, disabled and enabled, deleted."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,12 +17,16 @@ from goalline.domain.outbound.subscription import (
     misfit,
 )
 from goalline.domain.platforms import standard_webhooks
-from goalline.domain.refusal import Conflict, Invalid, NotFound
+from goalline.domain.refusal import Conflict, Invalid
 from goalline.store import projects, secrets
 from goalline.store.outbound import dispatch
+from goalline.store.registry import Registry
 from goalline.store.secrets import Secret
 from goalline.store.tables import RateAlarm, Subscription
 from goalline.store.vault import Vault
+
+_subscriptions = Registry(Subscription)
+get, named, every = _subscriptions.get, _subscriptions.named, _subscriptions.every
 
 _SHORTEST_KEY, _LONGEST_KEY = 24, 64
 
@@ -38,7 +41,7 @@ def create(
         Invalid: the secret is none.
     """
     projects.lock(session, project_id)
-    _require_free(session, project_id, draft.name)
+    _subscriptions.require_free(session, project_id, draft.name)
     many = session.exec(select(func.count()).where(Subscription.project_id == project_id)).one()
     if many >= MOST_SUBSCRIPTIONS:
         raise Conflict(f"a project has {MOST_SUBSCRIPTIONS} subscriptions at most; delete one that nobody needs")
@@ -78,7 +81,7 @@ def edit(
     found = get(session, project_id, subscription_id, lock=True)
     told = change.model_dump(include=change.model_fields_set, mode="json")
     if found.name != told.get("name", found.name):
-        _require_free(session, project_id, told["name"])
+        _subscriptions.require_free(session, project_id, told["name"])
     for field in ("name", "url", "types", "thin", "enabled"):
         if told.get(field) is not None:
             setattr(found, field, told[field])
@@ -135,19 +138,6 @@ def delete(session: Session, project_id: UUID, subscription_id: UUID) -> None:
     session.flush()
 
 
-def get(session: Session, project_id: UUID, subscription_id: UUID, *, lock: bool = False) -> Subscription:
-    """Return a subscription of a project.
-
-    Raises:
-        NotFound: the project has no such subscription.
-    """
-    query = select(Subscription).where(Subscription.project_id == project_id, Subscription.id == subscription_id)
-    found = session.exec(query.with_for_update() if lock else query).first()
-    if found is None:
-        raise NotFound(f"there is no subscription {subscription_id}")
-    return found
-
-
 def awake(session: Session, project_id: UUID, subscription_id: UUID) -> Subscription:
     """Return a subscription that can be told something at once, and hold it: whoever asks for that ends its rest.
 
@@ -161,31 +151,6 @@ def awake(session: Session, project_id: UUID, subscription_id: UUID) -> Subscrip
     found.resting_until = None
     session.flush()
     return found
-
-
-def named(session: Session, project_id: UUID, name: str) -> Subscription:
-    """Return the subscription of this name.
-
-    Raises:
-        NotFound: the project has no such subscription.
-    """
-    query = select(Subscription).where(Subscription.project_id == project_id, Subscription.name == name)
-    found = session.exec(query).first()
-    if found is None:
-        raise NotFound(f"there is no subscription named {name!r}")
-    return found
-
-
-def every(session: Session, project_id: UUID | None = None) -> Sequence[Subscription]:
-    """Return the subscriptions of a project, or of all, oldest first."""
-    query = select(Subscription).order_by(col(Subscription.created_at), col(Subscription.id))
-    return session.exec(query.where(Subscription.project_id == project_id) if project_id else query).all()
-
-
-def _require_free(session: Session, project_id: UUID, name: str) -> None:
-    query = select(Subscription.id).where(Subscription.project_id == project_id, Subscription.name == name)
-    if session.exec(query).first():
-        raise Conflict(f"there is a subscription named {name!r} already", "name")
 
 
 def _accepted(secret: str | None) -> tuple[str, bool]:
