@@ -8,13 +8,14 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from goalline.domain.evaluation import Status
 from goalline.worker import utc_now
 from tests.api.calls import problem
 from tests.api.world import NewWorld, World, delivery, goal
-from tests.signers import Sender, every_official, every_sender
+from tests.signers import LINE, Sender, every_official, every_sender
 
 CALL = "call-1"
 
@@ -234,3 +235,23 @@ def test_what_nobody_or_somebody_else_has_signed_or_too_long_ago_is_refused(worl
         late = now - sender.tolerance - 2
         assert statuses(world, source, (body, sender.sign(sender.secret, body, late))) == [401]
     assert conversations(world) == []
+
+
+def unsigned(world: World) -> str:
+    """Create a source whose webhooks nobody signs, and return its address."""
+    options = LINE.options | {"signature": {"scheme": "none"}}
+    return str(created(world, platform="custom", options=options)["url"])
+
+
+def test_what_nobody_signs_is_taken_from_this_machine_alone(world: World) -> None:
+    url, app = unsigned(world), world.browser().app
+    for host, status in (("127.0.0.1", 200), ("::1", 200), ("192.0.2.1", 401), ("testclient", 401), ("", 401)):
+        client = TestClient(app, client=(host, 50_000))
+        assert client.post(url, content=LINE.body).status_code == status, host
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"])
+def test_what_nobody_signs_is_not_taken_through_a_proxy_on_this_machine(world: World, name: str) -> None:
+    client = TestClient(world.browser().app, client=("127.0.0.1", 50_000))
+    answer = client.post(unsigned(world), content=LINE.body, headers={name: "127.0.0.1"})
+    assert "from this machine alone" in problem(answer, 401)["detail"]

@@ -29,6 +29,7 @@ from goalline.worker import utc_now
 
 router = APIRouter(prefix=bodies.SIGNED.rstrip("/"), tags=["hooks"])
 _log = log(__name__)
+_PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
 class Result(StrEnum):
@@ -122,6 +123,9 @@ def _heard(parts: Services, stored: Source, request: Request, body: bytes, now: 
 
 
 def _is_local(request: Request) -> bool:
+    # What a proxy on this machine passes on seems to come from here, unless it says from where.
+    if any(name in request.headers for name in _PASSED_ON):
+        return False
     with suppress(ValueError):
         return request.client is not None and ip_address(request.client.host).is_loopback
     return False
