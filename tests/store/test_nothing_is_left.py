@@ -17,11 +17,13 @@ import sqlalchemy as sa
 from goalline import bootstrap, pipeline
 from goalline.domain.evaluation import Judge, Judgement, Status
 from goalline.domain.goal import GoalInForce
+from goalline.domain.outbound.message import Answer
 from goalline.domain.transcript import Turn
 from goalline.judge.stand_in import MODEL, StandIn
 from goalline.settings import Settings
 from goalline.store.conversations import conversations
 from goalline.store.tables import Row
+from tests.pipeline.outbound import Outbound, Receiver
 from tests.store.ageing import LATER, retain_all
 from tests.store.contact_lives import erase
 from tests.store.tracking import everything, passed, receive, task, track
@@ -35,7 +37,10 @@ SAID = (USER, REPLY, TOOL, OLDER, THOUGHT)
 MARKERS = (*SAID, CALL, AGENT, CONTACT, CHANNEL, METADATA, END_REASON, TASK, STEP, EVENT)
 
 # Counts name the agent, who is no person; those of a conversation that was deleted are zero.
-_COUNTED_BY_AGENT = {"conversation_rollup.agent_id", "verdict_rollup.agent_id", "track_rollup.agent_id"}
+_COUNTED_BY_AGENT = {
+    *("conversation_rollup.agent_id", "verdict_rollup.agent_id", "track_rollup.agent_id"),
+    "rate_alarm.agent_id",
+}
 # Names of tasks and analytics steps are names of things, and the keys of what is counted. Paths of one project share
 # their row, and nobody counts who uses it.
 _COUNTED_BY_NAME = {TASK: {"track_rollup.key"}, STEP: {"path.steps"}}
@@ -91,11 +96,15 @@ def say(world: World, judge: Judge, reply: str) -> None:
     assert work
     judged = pipeline.evaluate(world.database, judge, work, lambda: NOW, give_up_after=HOUR)
     assert judged is Status.SUCCEEDED
+    # A receiver that answers with what it was told; what it is told next waits.
+    Outbound(world, Receiver([Answer(0.1, 200, f"{USER} {REPLY} {OLDER} {THOUGHT}")])).deliver()
 
 
 def live(world: World, judge: Judge) -> None:
     """Have a conversation with everything in it, judged twice, among many others."""
     world.goal("Appointment booked")
+    rate = {"threshold": 0.5, "conversations": 5}
+    Outbound(world).subscribe("evaluation.completed", "goal.achieved", "rate.dropped", rate=rate)
     named = {"contact_id": CONTACT, "agent_id": AGENT}
     for number in range(40):
         receive(world, f"other-{number}", words="Something else. " * 20)
@@ -142,9 +151,9 @@ def let_words_go(world: World) -> None:
 def test_before_anything_is_deleted_every_marker_is_found(lived: World) -> None:
     found = left(lived)
     assert found.keys() == set(MARKERS)
-    assert found[REPLY] == {"conversation.transcript", "verdict.evidence", "verdict.rationale"}
-    assert found[OLDER] == {"verdict.evidence", "verdict.rationale"}
-    assert found[THOUGHT] == {"verdict.rationale"}
+    assert found[REPLY] == {"conversation.transcript", "verdict.evidence", "verdict.rationale", "attempt.answer"}
+    assert found[OLDER] == {"verdict.evidence", "verdict.rationale", "attempt.answer"}
+    assert found[THOUGHT] == {"verdict.rationale", "attempt.answer"}
     assert found[CONTACT] == {"conversation.contact_id", "step_event.contact_id"}
 
 
