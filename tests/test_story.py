@@ -1,6 +1,7 @@
-"""The product, told once for each of its two instruments: the judge after the call, and the track during it."""
+"""The product, told once for each way in: our own shape and the judge, a platform's own webhook, and the track."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from goalline.judge.stand_in import MODEL, StandIn
+from goalline.store.vault import new_key
 from tests.domain.steps import FLIGHT
+from tests.receiver import receiving
 from tests.running import Running, conversation, environment, run, serving, wait_until, working
+from tests.signers import RETELL
 
 BOOKED = conversation(1)
 NOT_BOOKED = conversation(
@@ -22,12 +26,20 @@ NOT_BOOKED = conversation(
     ],
 )
 
+# Goals apply to calls that end after they were written.
+ENDED = re.sub(rb'"end_timestamp": \d+', b'"end_timestamp": 32503680000000', RETELL.body)
+
 
 @pytest.fixture(params=["sqlite and no queue", "postgresql and redis"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The settings of Goalline in its two shapes, with the stand-in as its model."""
     with StandIn() as stand_in:
-        model = {"GOALLINE_MODEL": MODEL, "OPENAI_BASE_URL": stand_in.url}
+        model = {
+            "GOALLINE_MODEL": MODEL,
+            "OPENAI_BASE_URL": stand_in.url,
+            "GOALLINE_ENCRYPTION_KEYS": new_key(),
+            "GOALLINE_OUTBOUND_NETWORKS": "127.0.0.0/8",
+        }
         if request.param == "sqlite and no queue":
             yield environment(GOALLINE_DATABASE_URL=f"sqlite:///{tmp_path}/goalline.db", **model)
         else:
@@ -96,6 +108,42 @@ def test_a_call_ends_and_a_verdict_counts(goalline: Running, settings: dict[str,
     assert re.search(r"50\s*%", page)
     assert "sample-1" in page
     assert run(settings, tmp_path, "rollups", "verify").returncode == 0
+
+
+def test_a_platforms_own_webhook_becomes_a_verdict_that_others_hear_of(goalline: Running, tmp_path: Path) -> None:
+    # An admin says what calls are for, makes a source for the platform, and subscribes another system to what is found.
+    goalline.post(
+        "/v1/goals",
+        {"name": "Booked", "description": "The agent booked a cleaning for the caller.", "kind": "primary"},
+    )
+    source = goalline.post("/v1/sources", RETELL.draft)
+    assert source["secret"] is None
+    with receiving() as crm:
+        wanted = {"name": "crm", "url": crm.url, "types": ["evaluation.completed"]}
+        crm.secret = goalline.post("/v1/subscriptions", wanted)["secret"]
+
+        # A call ends. The platform tells of it in its own words; what somebody else signs is refused.
+        forged = goalline.client.post(source["url"], content=ENDED, headers=signed_by(RETELL.other))
+        assert forged.status_code == 401
+        for result in ("stored", "duplicate"):
+            told = goalline.client.post(source["url"], content=ENDED, headers=signed_by(RETELL.secret))
+            assert (told.status_code, told.json()["result"]) == (200, result)
+
+        # It is judged once, and the other system hears of it, in a message that is signed.
+        wait_until(lambda: crm.calls() == [RETELL.conversation_id], goalline.process, tmp_path / "serve.log")
+    (heard,) = crm.accepted
+    conversation = goalline.get(f"/v1/conversations/{RETELL.conversation_id}")
+    assert [turn["role"] for turn in conversation["transcript"]].count("tool") == 3
+    (verdict,) = conversation["verdicts"]
+    (told,) = heard["data"]["verdicts"]
+    assert {field: told[field] for field in ("goal", "revision", "outcome", "rationale", "evidence")} == {
+        field: verdict[field] for field in ("goal", "revision", "outcome", "rationale", "evidence")
+    }
+    assert goalline.get("/v1/reports/success-rate")["evaluated"] == 1
+
+
+def signed_by(secret: str) -> dict[str, str]:
+    return RETELL.sign(secret, ENDED, time.time()) | {"content-type": "application/json"}
 
 
 def test_a_call_is_tracked_from_its_first_event_to_a_completion_rate(

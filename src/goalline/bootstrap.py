@@ -2,10 +2,11 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from dramatiq import Broker, Consumer
@@ -35,6 +36,7 @@ class Services:
     database: Database
     judge: Judge
     broker: Broker
+    another_broker: Callable[[], Broker] = lambda: StubBroker(middleware=[])
     gate: Gate = field(default_factory=lambda: Gate(sys.maxsize))
     vault: Vault = field(default_factory=lambda: Vault(()))
     sender: Sender = field(default_factory=lambda: HttpSender(()))
@@ -66,6 +68,7 @@ def services(settings: Settings, *, threads: int = 1) -> Services:
         database=Database(settings.database_url, settings.database_pool_size, settings.database_timeout_seconds),
         judge=LlmJudge.from_settings(settings, threads, gate),
         broker=_broker(settings),
+        another_broker=partial(_broker, settings),
         gate=gate,
         vault=vault(settings),
         sender=HttpSender(settings.outbound_networks),

@@ -2,19 +2,16 @@
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from standardwebhooks import Webhook
 
 from goalline.judge.stand_in import StandIn
 from goalline.store.vault import new_key
+from tests.receiver import Receiver, receiving
 from tests.running import Running, conversation, descendants, installed, serving, wait_until, working
 
 FAST = {"GOALLINE_LEASE_SECONDS": 3, "GOALLINE_SWEEP_SECONDS": 0.5}
@@ -22,60 +19,10 @@ GOAL = {"name": "Appointment booked", "description": "The agent booked an appoin
 NUMBER = 10
 
 
-@dataclass
-class Receiver:
-    """A receiver on this machine: answers as it is told, and keeps what it accepts where the signature is right."""
-
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    secret: str = ""
-    accepted: list[dict[str, Any]] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    requests: int = 0
-    url: str = ""
-
-    def take(self, headers: dict[str, str], body: bytes) -> int:
-        self.requests += 1
-        if self.status != 200:
-            return self.status
-        # Raises where anything about the signature is not right, and is answered 500 then.
-        self.accepted.append(Webhook(self.secret).verify(body, headers))
-        self.ids.append(headers["webhook-id"])
-        return 200
-
-    def calls(self, kind: str = "evaluation.completed") -> list[str]:
-        """Return the conversations that were told of, each once."""
-        told = (each for each in self.accepted if each["type"] == kind)
-        return sorted({each["data"]["conversation"]["conversation_id"] for each in told})
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            try:
-                status = receiver.take({name.lower(): value for name, value in self.headers.items()}, body)
-            except Exception:  # told to the sender, as any receiver would
-                status = 500
-            self.send_response(status)
-            for name, value in receiver.headers.items():
-                self.send_header(name, value)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
-    yield receiver
-    server.shutdown()
-    server.server_close()
+    with receiving() as made:
+        yield made
 
 
 @pytest.fixture
@@ -142,8 +89,9 @@ def test_a_verdict_leaves_signed_on_one_machine(site: Sites, receiver: Receiver,
         send(goalline)
         wait_until(lambda: receiver.calls() == receiver.calls("goal.achieved") == expected(), goalline.process)
         wait_until(lambda: {each["status"] for each in messages(goalline, subscription_id)} == {"delivered"})
-    # Nothing was sent twice where nothing went wrong.
+    # Nothing was sent twice where nothing went wrong, and the queue had nothing to complain of.
     assert len(receiver.ids) == len(set(receiver.ids)) == 2 * NUMBER
+    assert "dramatiq" not in (tmp_path / "serve.log").read_text()
 
 
 def test_a_verdict_leaves_signed_from_a_worker(

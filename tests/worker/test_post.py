@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from queue import Queue
 
 import pytest
 from dramatiq.brokers.stub import StubBroker
@@ -80,6 +81,18 @@ def until(condition: object) -> None:
         time.sleep(0.01)
 
 
+def waiting(bell: Bell) -> Queue[bytes]:
+    """Return the bells for messages that nobody has heard."""
+    broker = bell.post._broker
+    assert isinstance(broker, StubBroker)
+    queue: Queue[bytes] = broker.queues["messages"]
+    return queue
+
+
+def rung(bell: Bell) -> int:
+    return waiting(bell).qsize()
+
+
 @pytest.fixture
 def working(site: Services) -> Iterator[Bell]:
     bell = Bell(site)
@@ -153,9 +166,9 @@ def test_where_nobody_judges_messages_are_still_delivered(site: Services, projec
 
 
 def test_where_no_post_works_nothing_waits_in_memory(site: Services) -> None:
-    Bell(site).post.ring(5)
-    assert isinstance(site.broker, StubBroker)
-    assert site.broker.queues["messages"].qsize() == 0
+    bell = Bell(site)
+    bell.post.ring(5)
+    assert rung(bell) == 0
 
 
 def test_a_bell_carries_nothing(site: Services, project: Project) -> None:
@@ -163,8 +176,7 @@ def test_a_bell_carries_nothing(site: Services, project: Project) -> None:
     bell.post.worker = object()  # type: ignore[assignment]
     told(site, subscribe(site, project))
     bell.post.ring()
-    assert isinstance(site.broker, StubBroker)
-    assert b'"args":[],"kwargs":{}' in site.broker.queues["messages"].get_nowait()
+    assert b'"args":[],"kwargs":{}' in waiting(bell).get_nowait()
 
 
 def test_a_database_that_is_away_leaves_no_traceback_in_the_broker(
@@ -191,9 +203,8 @@ def test_where_nobody_has_subscribed_no_bell_is_rung_for_messages(site: Services
     bell.post.worker = object()  # type: ignore[assignment]
     bell.ticker.tick()
     bell.answer(str(received(site, project, utc_now())))
-    assert isinstance(site.broker, StubBroker)
-    assert site.broker.queues["messages"].qsize() == 0
+    assert rung(bell) == 0
     subscribe(site, project)
     bell.ticker.tick()
     bell.answer(str(received(site, project, utc_now())))
-    assert site.broker.queues["messages"].qsize() == 1
+    assert rung(bell) == 1

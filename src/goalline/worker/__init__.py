@@ -9,7 +9,6 @@ import dramatiq
 from goalline.bootstrap import Services, services
 from goalline.settings import LogFormat, Settings
 from goalline.telemetry import configure_logs, exposition
-from goalline.worker import bell
 from goalline.worker.bell import Bell
 from goalline.worker.clock import utc_now
 
@@ -18,7 +17,7 @@ __all__ = ["Bell", "boot", "embedded_worker", "run", "utc_now"]
 
 def embedded_worker(parts: Services) -> dramatiq.Worker:
     """Return a worker for this process, to be started and stopped by the caller; its bell must exist already."""
-    return dramatiq.Worker(parts.broker, queues={bell.QUEUE}, worker_threads=parts.threads)
+    return dramatiq.Worker(parts.broker, worker_threads=parts.threads)
 
 
 def run(processes: int, threads: int, shutdown_seconds: int, metrics_at: tuple[str, int] | None = None) -> NoReturn:
@@ -37,7 +36,6 @@ def run(processes: int, threads: int, shutdown_seconds: int, metrics_at: tuple[s
         "dramatiq_queue_prefetch": str(threads + max(1, threads // 4)),
     }
     arguments = ["--processes", str(processes), "--threads", str(threads), "--skip-logging", "--path", ""]
-    arguments += ["--queues", bell.QUEUE]
     arguments += ["--worker-shutdown-timeout", str(shutdown_seconds * 1000)]
     if metrics_at:
         more_environment, more_arguments = exposition.prepared(*metrics_at)

@@ -22,8 +22,6 @@ from goalline.worker.post import Post
 from goalline.worker.ringer import Ringer
 from goalline.worker.ticker import Ticker
 
-QUEUE = "evaluations"
-
 _log = log(__name__)
 _FLUSH_SECONDS = 2.0
 _CLAIM_AGAIN_SECONDS = (0.5, 1.0, 2.0, *[5.0] * 12)
@@ -53,7 +51,7 @@ class Bell:
             self.answer,
             broker=parts.broker,
             actor_name="evaluate",
-            queue_name=QUEUE,
+            queue_name="evaluations",
             priority=0,
             options={},
         )
@@ -177,17 +175,11 @@ class _WhileWorking(dramatiq.Middleware):
         self._bell = bell
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        if self._judges(worker):
-            self._bell.begin()
+        self._bell.begin()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        if self._judges(worker):
-            self._bell.drain()
+        self._bell.drain()
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        if self._judges(worker):
-            self._bell.end()
-            self._bell.hand_back()
-
-    def _judges(self, worker: dramatiq.Worker) -> bool:
-        return worker is not self._bell.post.worker
+        self._bell.end()
+        self._bell.hand_back()

@@ -12,8 +12,6 @@ from goalline.telemetry import log, place_of
 from goalline.worker.clock import utc_now
 from goalline.worker.ringer import Ringer
 
-QUEUE = "messages"
-
 _log = log(__name__)
 # How far apart messages are tried again is no secret.
 _chance = random.SystemRandom().random
@@ -30,11 +28,13 @@ class Post:
         """Declare the actor on the broker; it runs in each process in which a post works."""
         self._parts, self._ringer = parts, ringer
         self._database = parts.database.unhurried()
+        # Dramatiq means a broker to have one worker in a process.
+        self._broker = parts.another_broker()
         self._ending = threading.Event()
         self._until = 0.0
         self.worker: dramatiq.Worker | None = None
         self._actor = dramatiq.Actor(
-            self.answer, broker=parts.broker, actor_name="deliver", queue_name=QUEUE, priority=0, options={}
+            self.answer, broker=self._broker, actor_name="deliver", queue_name="messages", priority=0, options={}
         )
 
     def ring(self, bells: int = 1) -> None:
@@ -59,7 +59,7 @@ class Post:
     def start(self) -> None:
         """Begin to deliver in this process."""
         threads = self._parts.settings.delivery_threads
-        self.worker = dramatiq.Worker(self._parts.broker, queues={QUEUE}, worker_threads=threads)
+        self.worker = dramatiq.Worker(self._broker, worker_threads=threads)
         self.worker.start()
 
     def drain(self) -> None:
