@@ -1,6 +1,7 @@
 """Secrets in every setting that takes one, real processes, the most talkative log: no secret comes out anywhere."""
 
 import os
+import time
 from pathlib import Path
 
 import httpx2
@@ -9,14 +10,17 @@ import pytest
 from goalline.bootstrap import services
 from goalline.settings import FILES, Settings
 from tests.running import conversation, environment, run, serving, wait_until, working
+from tests.signers import RETELL
 
 DATABASE, REDIS, MODEL, ADDRESS = "canarydatabase", "canaryredis", "canarymodel", "canaryaddress"
-CANARIES = (DATABASE, REDIS, MODEL, ADDRESS)
+ENCRYPTION, SOURCE, NEWER = "canaryencryption", "canarysource", "canarynewer"
+CANARIES = (DATABASE, REDIS, MODEL, ADDRESS, ENCRYPTION, SOURCE, NEWER)
 LOUD = {"GOALLINE_LOG_LEVEL": "DEBUG", "GOALLINE_LLM_PATIENCE_SECONDS": "0.1", "GOALLINE_SWEEP_SECONDS": "0.5"}
 SECRETS = LOUD | {
     "GOALLINE_REDIS_URL": f"redis://user:{REDIS}@127.0.0.1:1/0",
     "OPENAI_API_KEY": f"sk-{MODEL}",
     "OPENAI_BASE_URL": f"http://user:{ADDRESS}@127.0.0.1:1/v1",
+    "GOALLINE_ENCRYPTION_KEYS": f"{ENCRYPTION:A<43}=",
 }
 OUT_OF_REACH = f"postgresql://user:{DATABASE}@127.0.0.1:1/goalline"
 IN_FILES = [("migrate",), ("keys", "create", "--scope", "read")]
@@ -92,6 +96,31 @@ def test_a_key_that_was_refused_is_in_no_log(tmp_path: Path) -> None:
         answers.append(httpx2.post(f"{server.url}/sign-in", data={"key": wrong}, trust_env=False))
     assert [answer.status_code for answer in answers] == [401, 401, 404, 401]
     silent(*(answer.text for answer in answers), (tmp_path / "serve.log").read_text())
+
+
+def test_the_secret_of_a_source_is_told_by_nobody(tmp_path: Path) -> None:
+    with serving(environment(**LOUD, GOALLINE_ENCRYPTION_KEYS=SECRETS["GOALLINE_ENCRYPTION_KEYS"]), tmp_path) as server:
+        sender, body = RETELL, RETELL.body
+        made = server.client.post("/v1/sources", json=sender.draft | {"secret": SOURCE})
+        source, url = f"/v1/sources/{made.json()['id']}", made.json()["url"]
+        answers = [
+            made,
+            server.client.post("/v1/sources", json=sender.draft | {"secret": SOURCE}),
+            server.client.post("/v1/sources", json=sender.draft | {"secret": f" {SOURCE} ", "name": "odd"}),
+            server.client.post(f"{source}/rotate", json={"secret": NEWER}),
+            server.client.get("/v1/sources"),
+            server.client.get(source),
+        ]
+        for secret, status in ((SOURCE, 200), (NEWER, 200), ("another", 401)):
+            headers = sender.sign(secret, body, time.time())
+            answers.append(httpx2.post(server.url + url, content=body, headers=headers, trust_env=False))
+            assert answers[-1].status_code == status
+        # As if somebody had put the secret itself where the signature belongs.
+        answers.append(httpx2.post(server.url + url, headers={"X-Retell-Signature": SOURCE}, trust_env=False))
+        stored = b"".join(path.read_bytes() for path in tmp_path.glob("*.db*"))
+    log = (tmp_path / "serve.log").read_text()
+    assert "webhook_forged" in log
+    silent(*(f"{answer.headers} {answer.text}" for answer in answers), log, stored.decode("latin-1"))
 
 
 def test_nothing_that_holds_a_secret_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
