@@ -104,7 +104,9 @@ class Lives(RuleBasedStateMachine):
             return
         now = self.tick()
         with self.world.database.transaction() as session:
-            claim = claims.claim(session, queued[which % len(queued)], now, now + LEASE)
+            taken = queued[which % len(queued)], now, now + LEASE
+            # One that was swept up twice is suspected of killing workers, and taken as such.
+            claim = claims.claim(session, *taken) or claims.claim(session, *taken, suspects=True)
             assert claim is not None
             row = conversations.to_judge(session, claim.conversation_id)
             known = histories.histories(session, row.project_id, row.agent_id)
