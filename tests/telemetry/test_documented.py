@@ -11,6 +11,7 @@ from goalline.api.hooks import Result
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.goal import Kind
 from goalline.domain.outbound.message import MessageStatus, MessageType
+from goalline.domain.platforms import PlatformName
 from goalline.domain.verdict import Outcome
 from goalline.telemetry import metrics
 from tests.telemetry.test_metrics import everything
@@ -26,6 +27,7 @@ RULES: list[dict[str, Any]] = [
 VALUES: dict[str, set[str]] = {
     "duplicate": {"true", "false"},
     "result": {"ok", "accepted", "duplicate", "rejected", *Reason, *Result},
+    "platform": set(PlatformName),
     "status": {*Status, *MessageStatus},
     "reason": {"", *Reason},
     "outcome": set(Outcome),
@@ -130,3 +132,14 @@ def test_a_series_of_failures_begins_at_nought() -> None:
         assert f'goalline_evaluations_ended_total{{reason="{reason}",status="failed"}}' in shown
     for kind in MessageType:
         assert f'goalline_messages_total{{status="failed",type="{kind}"}}' in shown
+
+
+def test_a_series_of_webhooks_begins_at_nought() -> None:
+    shown = metrics.text(None).decode()
+    for platform in PlatformName:
+        assert f'goalline_webhooks_total{{platform="{platform}",result="forged"}}' in shown
+
+
+def test_the_table_names_every_platform_and_all_that_becomes_of_a_webhook() -> None:
+    (labels,) = [row[2] for row in rows(section(OPERATING, "Metrics")) if row[0] == "`goalline_webhooks_total`"]
+    assert set(re.findall(r"`(\w+)`(?!:)", labels)) == {*PlatformName, *Result}

@@ -17,6 +17,7 @@ from goalline.api.deps import bell_of, services_of
 from goalline.api.problems import TooLarge, documented, summary
 from goalline.bootstrap import Services
 from goalline.domain import platforms
+from goalline.domain.platforms import PlatformName
 from goalline.domain.platforms.platform import Forged, Heard
 from goalline.domain.refusal import Invalid
 from goalline.domain.source import ToolEvent, events_of, options_of
@@ -40,6 +41,9 @@ class Result(StrEnum):
     IGNORED = "ignored"
     FORGED = "forged"
     MISREAD = "misread"
+
+
+metrics.expect_webhooks(list(PlatformName), list(Result))
 
 
 class Answer(BaseModel):

@@ -5,7 +5,7 @@ Where PROMETHEUS_MULTIPROC_DIR was set before this was imported, as `goalline wo
 live in files of that folder, and `exposition` adds them up.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Protocol
 
@@ -85,6 +85,13 @@ def expect_undelivered(kinds: Iterable[str]) -> None:
     """Begin the series of messages that were given up at 0, so that already the first one shows in an alert."""
     for kind in kinds:
         _MESSAGES.labels(kind, "failed")
+
+
+def expect_webhooks(platforms: Iterable[str], results: Collection[str]) -> None:
+    """Begin the series of webhooks at 0."""
+    for platform in platforms:
+        for result in results:
+            _WEBHOOKS.labels(platform, result)
 
 
 def conversation_received(*, duplicate: bool) -> None:
