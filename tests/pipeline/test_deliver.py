@@ -145,6 +145,26 @@ def test_one_message_that_is_refused_again_and_again_does_not_stand_in_the_way_o
     assert told.deliver_all(SOON + 5 * SECOND) == [DELIVERED, WAITING]
 
 
+def test_many_messages_that_are_always_refused_do_not_stand_in_the_way_of_others(told: Outbound) -> None:
+    row = told.subscription()
+    with told.world.database.transaction() as session:
+        poison = {telling.test(session, row, NOW) for _ in range(20)}
+
+    def answer() -> None:
+        told.receiver.answers[:] = [DOWN if told.receiver.sent[-1].message_id in poison else OK]
+
+    told.receiver.meanwhile = answer
+    others = {}
+    for at in times(told, 6 * HOUR, 15 * MINUTE):
+        with told.world.database.transaction() as session:
+            others[telling.test(session, row, at)] = at
+    sent = [each for each in told.receiver.sent if each.message_id in others]
+    took = {each.message_id: each.at - others[each.message_id] for each in sent}
+    assert len(took) >= len(others) - 2
+    assert max(took.values()) <= 30 * MINUTE
+    assert sum(each.message_id in poison for each in told.receiver.sent) <= len(poison) * 6
+
+
 def test_once_it_is_back_everything_follows_at_once(told: Outbound, stage: Stage) -> None:
     told.receiver.answers[:] = [DOWN]
     for _ in times(told, 6 * HOUR, step=5 * MINUTE):

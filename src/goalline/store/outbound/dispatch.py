@@ -50,7 +50,7 @@ _RUNNING = sa.select(sa.func.count()).where(
     _message.c.status == MessageStatus.RUNNING,
     _message.c.due_at > _now,
 )
-_NEXT = (
+_SENDABLE = (
     sa.select(_message.c.number)
     .where(
         _message.c.subscription_id == bindparam("whose"),
@@ -62,9 +62,13 @@ _NEXT = (
             _earlier.c.number < _message.c.number,
         ),
     )
-    # By the time that each is due: one that fails again and again must not be what every probe is made with.
-    .order_by(_message.c.due_at, _message.c.number)
     .limit(1)
+)
+_NEXT = _SENDABLE.order_by(_message.c.due_at, _message.c.number)
+# What has failed before says little about whether the receiver is back, and may be what it will never take: the newest
+# of what was never tried goes first, so that many of those do not stand in the way of everything else.
+_PROBE = _SENDABLE.order_by(
+    sa.case((_message.c.tried_since.is_(None), -_message.c.number), else_=0), _message.c.due_at, _message.c.number
 )
 _CLAIM = (
     sa.update(_message)
@@ -95,7 +99,10 @@ _WAITING = sa.update(_message).where(
     _message.c.status == MessageStatus.WAITING,
 )
 _BEGIN_ANEW = _WAITING.values(due_at=_now, tried_since=None)
-_RESUME = _WAITING.where(_message.c.due_at > _now).values(due_at=_now)
+# What was refused while others were accepted goes on waiting: it is not the receiver that it waits for.
+_RESUME = _WAITING.where(_message.c.due_at > _now, _message.c.tried_since >= bindparam("failing_from")).values(
+    due_at=_now
+)
 _LOG = sa.insert(_attempt)
 
 
@@ -207,7 +214,8 @@ def _next(session: Session, subscription: Any, now: datetime) -> int | None:
     running: int = run(session, _RUNNING, whose=subscription.id, now=now).scalar_one()
     if running >= (1 if subscription.failures else AT_ONCE):
         return None
-    number: int | None = run(session, _NEXT, whose=subscription.id, now=now).scalar()
+    wanted = _PROBE if subscription.failures else _NEXT
+    number: int | None = run(session, wanted, whose=subscription.id, now=now).scalar()
     return number
 
 
@@ -246,7 +254,8 @@ def _status(held: Claim, answer: Answer, now: datetime) -> MessageStatus:
 def _recovered(session: Session, subscription: Any, now: datetime) -> None:
     if subscription.failures:
         _change(session, subscription.id, failures=0, failing_since=None, resting_until=None)
-        run(session, _RESUME, whose=subscription.id, now=now)
+        # The first that failed was claimed a little earlier than it failed.
+        run(session, _RESUME, whose=subscription.id, now=now, failing_from=subscription.failing_since - LEASE)
 
 
 def _failed(session: Session, subscription: Any, answer: Answer, now: datetime) -> str | None:
