@@ -190,6 +190,15 @@ def test_after_three_days_a_message_fails_and_a_receiver_that_took_none_is_disab
     assert len(told.receiver.sent) == made
 
 
+def test_a_receiver_that_was_not_asked_for_days_is_not_disabled_by_one_failure(told: Outbound) -> None:
+    told.receiver.answers[:] = [DOWN]
+    told.deliver()
+    later = SOON + 2 * TOLD_FOR
+    told.deliver(later)
+    row = told.subscription()
+    assert (row.enabled, row.failing_since) == (True, later)
+
+
 def test_a_message_that_fails_alone_disables_nobody(told: Outbound) -> None:
     poison = told.messages()[0].id
 

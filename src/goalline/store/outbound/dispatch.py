@@ -23,6 +23,8 @@ AT_ONCE = 4
 LEASE = timedelta(seconds=60)
 """How long an attempt may take until it counts as lost: longer than any is let."""
 
+_LONG = timedelta(days=1)
+
 _subscription, _message, _attempt = table(Subscription), table(Message), table(Attempt)
 _earlier = _message.alias("earlier")
 _now: sa.BindParameter[Any] = bindparam("now", type_=_message.c.due_at.type)
@@ -259,7 +261,10 @@ def _recovered(session: Session, subscription: Any, now: datetime) -> None:
 
 
 def _failed(session: Session, subscription: Any, answer: Answer, now: datetime) -> str | None:
-    since = subscription.failing_since or now
+    resting = subscription.resting_until
+    # Where nothing was tried for long, as nothing was there to tell or nobody ran, it cannot be said to have failed.
+    untried = resting is not None and now - resting > _LONG
+    since = now if untried else subscription.failing_since or now
     disabled = None
     if answer.gone:
         disabled = "its receiver answered 410: it wants no more"
