@@ -257,6 +257,17 @@ def test_at_another_address_nothing_waits_for_the_old_one_to_recover(told: Outbo
     assert told.receiver.sent[-1].url == "https://new.example.com/"
 
 
+@pytest.mark.parametrize("answer", [GONE, DOWN], ids=["gone", "down"])
+def test_what_the_old_address_answers_late_says_nothing_about_the_new_one(told: Outbound, answer: Answer) -> None:
+    told.receiver.answers[:] = [answer, OK]
+    told.receiver.meanwhile = lambda: edit(told, url="https://new.example.com/")
+    assert told.deliver() == WAITING
+    row = told.subscription()
+    assert (row.enabled, row.failures, row.resting_until) == (True, 0, None)
+    told.receiver.meanwhile = lambda: None
+    assert told.deliver_all() == [DELIVERED, DELIVERED]
+
+
 def test_while_it_is_disabled_by_hand_nothing_is_sent_and_nothing_added(told: Outbound, stage: Stage) -> None:
     edit(told, enabled=False)
     judge(stage, "call-3")

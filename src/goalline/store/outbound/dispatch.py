@@ -187,9 +187,11 @@ def finish(session: Session, held: Claim, answer: Answer, now: datetime, chance:
     wait follow at once.
     """
     subscription = run(session, _HOLD, whose=held.subscription_id).first()
-    status, fence = _status(held, answer, now), _fence(held)
+    # What an address has answered says nothing about the one that the subscription has by now.
+    moved = subscription is not None and subscription.url != held.url
+    status, fence = _status(held, answer, now, moved=moved), _fence(held)
     if status is MessageStatus.WAITING:
-        delay = retry_delay(now - held.tried_since, answer.retry_after, chance)
+        delay = timedelta(0) if moved else retry_delay(now - held.tried_since, answer.retry_after, chance)
         owned = run(session, _WAIT, fence, new_due_at=now + delay).first()
     else:
         owned = run(session, _END, fence, new_status=status, ended=now).first()
@@ -206,6 +208,8 @@ def finish(session: Session, held: Claim, answer: Answer, now: datetime, chance:
         answer=answer.body,
         error=answer.error,
     )
+    if moved:
+        return Delivered(status)
     if answer.accepted:
         _recovered(session, subscription, now)
         return Delivered(status)
@@ -246,11 +250,11 @@ def _fence(held: Claim) -> dict[str, Any]:
     return {"claimed": held.number, "nth": held.nth}
 
 
-def _status(held: Claim, answer: Answer, now: datetime) -> MessageStatus:
+def _status(held: Claim, answer: Answer, now: datetime, *, moved: bool) -> MessageStatus:
     if answer.accepted:
         return MessageStatus.DELIVERED
     gives_up = answer.gone or now - held.tried_since >= TOLD_FOR
-    return MessageStatus.FAILED if gives_up else MessageStatus.WAITING
+    return MessageStatus.FAILED if gives_up and not moved else MessageStatus.WAITING
 
 
 def _recovered(session: Session, subscription: Any, now: datetime) -> None:
