@@ -354,6 +354,22 @@ def test_two_that_deliver_at_once_send_each_message_once(stage: Stage, outbound:
     assert sorted(ids) == sorted({message.id for message in outbound.messages()})
 
 
+def test_a_message_that_is_deleted_while_it_is_claimed_is_passed_over(
+    told: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, choose = told.messages()[0], dispatch._next
+
+    def choose_and_lose(session: Session, subscription: Subscription, now: datetime) -> int | None:
+        number = choose(session, subscription, now)
+        if number == first.number:
+            assert first.conversation_id
+            log.forget(session, [first.conversation_id])
+        return number
+
+    monkeypatch.setattr(dispatch, "_next", choose_and_lose)
+    assert told.deliver_all() == [DELIVERED]
+
+
 def test_no_transaction_is_open_while_the_receiver_thinks(told: Outbound, stage: Stage) -> None:
     written = threading.Event()
 

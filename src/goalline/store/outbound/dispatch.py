@@ -155,8 +155,11 @@ def claim(session: Session, now: datetime) -> Claim | None:
     passed_over: list[UUID] = []
     while subscription := run(session, _SERVE, now=now, passed_over=passed_over).first():
         if number := _next(session, subscription, now):
+            row = run(session, _CLAIM, claimed=number, now=now, lease_until=now + LEASE).first()
+            if row is None:
+                # Deleted this moment with its conversation, for which nobody has to hold the subscription.
+                continue
             run(session, _SERVED, whose=subscription.id, served=now)
-            row = run(session, _CLAIM, claimed=number, now=now, lease_until=now + LEASE).one()
             return _claimed(subscription, row)
         passed_over.append(subscription.id)
     return None
