@@ -16,6 +16,7 @@ from goalline.domain.outbound.message import TOLD_FOR, Answer, MessageStatus
 from goalline.domain.outbound.payload import Payload
 from goalline.domain.outbound.subscription import SubscriptionEdit
 from goalline.domain.refusal import Conflict
+from goalline.store.conversations import retention
 from goalline.store.outbound import dispatch, log, subscriptions, telling, wording
 from goalline.store.outbound.dispatch import AT_ONCE, LEASE
 from goalline.store.tables import Message, Subscription
@@ -368,6 +369,19 @@ def test_a_message_that_is_deleted_while_it_is_claimed_is_passed_over(
 
     monkeypatch.setattr(dispatch, "_next", choose_and_lose)
     assert told.deliver_all() == [DELIVERED]
+
+
+def test_what_is_answered_after_the_words_were_deleted_is_not_kept(told: Outbound) -> None:
+    row_id = told.messages()[0].conversation_id
+    assert row_id
+
+    def delete() -> None:
+        with told.world.database.transaction() as session:
+            retention.delete_words(session, [row_id], SOON)
+
+    told.receiver.meanwhile = delete
+    assert told.deliver() == DELIVERED
+    assert [(attempt.status, attempt.answer) for attempt in told.attempts()] == [(200, "")]
 
 
 def test_no_transaction_is_open_while_the_receiver_thinks(told: Outbound, stage: Stage) -> None:

@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from goalline.domain.outbound.message import TOLD_FOR, Answer, MessageStatus, MessageType, rest, retry_delay
 from goalline.store.database import run
-from goalline.store.tables import Attempt, Message, Subscription, is_untold, table
+from goalline.store.tables import Attempt, Conversation, Message, Subscription, is_untold, table
 
 AT_ONCE = 4
 """Most messages that one receiver is sent at the same time; while it fails, one."""
@@ -26,6 +26,7 @@ LEASE = timedelta(seconds=60)
 _LONG = timedelta(days=1)
 
 _subscription, _message, _attempt = table(Subscription), table(Message), table(Attempt)
+_conversation = table(Conversation)
 _earlier = _message.alias("earlier")
 _now: sa.BindParameter[Any] = bindparam("now", type_=_message.c.due_at.type)
 
@@ -106,6 +107,9 @@ _RESUME = _WAITING.where(_message.c.due_at > _now, _message.c.tried_since >= bin
     due_at=_now
 )
 _LOG = sa.insert(_attempt)
+_WORDS_DELETED = sa.select(_conversation.c.id).where(
+    _conversation.c.id == bindparam("row_id"), _conversation.c.transcript_deleted_at.is_not(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,8 @@ def finish(session: Session, held: Claim, answer: Answer, now: datetime, chance:
         owned = run(session, _END, fence, new_status=status, ended=now).first()
     if owned is None or subscription is None:
         return Delivered(None)
+    # It may repeat what was told, or what the receiver has kept of it.
+    words_deleted = held.conversation_id and run(session, _WORDS_DELETED, row_id=held.conversation_id).first()
     run(
         session,
         _LOG,
@@ -208,7 +214,7 @@ def finish(session: Session, held: Claim, answer: Answer, now: datetime, chance:
         at=now,
         milliseconds=round(answer.seconds * 1000),
         status=answer.status,
-        answer=answer.body,
+        answer="" if words_deleted else answer.body,
         error=answer.error,
     )
     if moved:
