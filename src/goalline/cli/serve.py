@@ -83,11 +83,18 @@ def application(settings: Settings) -> Iterator[tuple[Any, Callable[[], None]]]:
     worker = embedded_worker(parts) if parts.threads else None
     ending: list[threading.Thread] = []
 
+    def end() -> None:
+        if worker:
+            # The worker's own way to end, and not only the bell's: what still rings would go round and round in its
+            # queue.
+            worker.stop(settings.shutdown_seconds * 1000)
+        else:
+            bell.drain()
+            bell.end()
+
     def stop_judging() -> None:
-        # The worker's own way to end, and not only the bell's: what still rings would go round and round in its queue.
-        if worker and not ending:
-            milliseconds = settings.shutdown_seconds * 1000
-            ending.append(threading.Thread(target=worker.stop, args=(milliseconds,), name="judging-ends", daemon=True))
+        if parts.embedded and not ending:
+            ending.append(threading.Thread(target=end, name="judging-ends", daemon=True))
             ending[0].start()
 
     if worker:
@@ -99,9 +106,6 @@ def application(settings: Settings) -> Iterator[tuple[Any, Callable[[], None]]]:
         yield create_app(parts, bell), stop_judging
     finally:
         stop_judging()
-        if parts.embedded and not worker:
-            bell.drain()
-            bell.end()
         for thread in ending:
             thread.join()
         bell.close(timeout=settings.shutdown_seconds)
