@@ -21,9 +21,13 @@ class Receiver:
     ids: list[str] = field(default_factory=list)
     requests: int = 0
     url: str = ""
+    silent: threading.Event = field(default_factory=threading.Event)
+    ending: threading.Event = field(default_factory=threading.Event)
 
     def take(self, headers: dict[str, str], body: bytes) -> int:
         self.requests += 1
+        if self.silent.is_set():
+            self.ending.wait()
         if self.status != 200:
             return self.status
         # Raises where anything about the signature is not right, and is answered 500 then.
@@ -62,6 +66,9 @@ def receiving() -> Iterator[Receiver]:
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
-    yield receiver
-    server.shutdown()
-    server.server_close()
+    try:
+        yield receiver
+    finally:
+        receiver.ending.set()
+        server.shutdown()
+        server.server_close()

@@ -15,7 +15,6 @@ VALUES = {
     "GOALLINE_REDIS_URL_FILE": f"redis://:{SECRET}@redis.test/0",
     "GOALLINE_ENCRYPTION_KEYS_FILE": f"{SECRET:A<43}=",
     "OPENAI_API_KEY_FILE": f"sk-{SECRET}",
-    "GOALLINE_ENCRYPTION_KEYS_FILE": f"{SECRET:A<43}=",
 }
 every_file = pytest.mark.parametrize("variable", FILES)
 

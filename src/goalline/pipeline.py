@@ -250,10 +250,10 @@ def _send(database: Database, vault: Vault, sender: Sender, held: dispatch.Claim
         valid = [each.text for each in secrets.valid(vault, held.subscription_id, held.sealed, now)]
     except Unreadable:
         _log.error("subscription_secret_unreadable")
-        return Answer(0.0, error="the secret of this subscription cannot be read")
+        return Answer(0.0, error="the secret of this subscription cannot be read", ours=True)
     except (ValueError, TypeError, LookupError) as error:
         _log.error("message_unreadable", error=place_of(error))
-        return Answer(0.0, error="what this message is about cannot be read")
+        return Answer(0.0, error="what this message is about cannot be read", ours=True)
     if said is None:
         return None
     return sender.send(held.url, valid, str(held.id), now, body(held.type, held.occurred_at, said, thin=held.thin))

@@ -207,6 +207,35 @@ def test_neither_address_nor_words_nor_secret_stand_in_the_log(site: Sites, rece
     assert "delivered" in log
 
 
+def test_without_a_model_completed_goals_are_told_and_a_silent_receiver_does_not_hold_up_the_end(
+    site: Sites, receiver: Receiver, tmp_path: Path
+) -> None:
+    settings = site(OPENAI_BASE_URL=None, GOALLINE_SHUTDOWN_SECONDS=1)
+    steps = [
+        {"key": "started", "name": "Started", "order": 1, "initial": True},
+        {"key": "done", "name": "Done", "order": 2, "completion": True},
+    ]
+    with serving(settings, tmp_path) as goalline:
+        goalline.post("/v1/goals", GOAL | {"kind": "secondary", "judged": False, "steps": steps})
+        subscribe(goalline, receiver, "goal.completed")
+        reach(goalline, "call-1")
+        wait_until(lambda: receiver.calls("goal.completed") == ["call-1"], goalline.process)
+        receiver.silent.set()
+        reach(goalline, "call-2")
+        wait_until(lambda: receiver.requests == 2, goalline.process)
+        goalline.process.send_signal(signal.SIGTERM)
+        assert goalline.process.wait(60) == 0
+
+
+def reach(goalline: Running, call: str) -> None:
+    events = [
+        {"id": f"{call}-{step}", "type": "goal.step", "conversation_id": call, "goal": GOAL["name"], "step": step}
+        | {"occurred_at": f"2026-11-21T12:00:0{second}Z"}
+        for second, step in enumerate(("started", "done"))
+    ]
+    assert goalline.post("/v1/events", {"events": events})["accepted"] == 2
+
+
 def _attempts(goalline: Running, subscription_id: str) -> list[dict[str, Any]]:
     wait_until(lambda: any(each["attempts"] for each in messages(goalline, subscription_id)), goalline.process)
     (message,) = messages(goalline, subscription_id)

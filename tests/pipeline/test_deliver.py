@@ -404,6 +404,15 @@ def test_a_secret_that_no_key_opens_is_a_failure_that_tells_nobody_anything(told
     assert [attempt.error for attempt in told.attempts()] == ["the secret of this subscription cannot be read"]
 
 
+def test_nobody_is_disabled_because_our_own_key_is_missing(told: Outbound) -> None:
+    other, at = Vault([new_key()]), SOON
+    while at < SOON + 2 * TOLD_FOR:
+        pipeline.deliver(told.world.database, other, told.receiver, lambda now=at: now, 0.0)  # type: ignore[misc]
+        at += HOUR
+    assert told.subscription().enabled
+    assert statuses(told.messages()) == ["failed", "failed"]
+
+
 def test_what_cannot_be_read_fails_like_any_other_and_holds_up_nobody(
     told: Outbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,16 +149,23 @@ def test_the_window_is_read_from_an_index(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"rate": {"threshold": 0.9, "conversations": 5}}, {"enabled": True}], ids=["another rule", "enabled"]
+    ("changes", "news"),
+    [
+        ([{"rate": {"threshold": 0.9, "conversations": 5}}], True),
+        ([{"enabled": False}, {"enabled": True}], True),
+        ([{"enabled": True}, {"rate": RULE}, {"types": ["rate.dropped"]}, {"name": "other"}], False),
+    ],
+    ids=["another rule", "a pause", "what changes nothing"],
 )
 def test_by_another_rule_or_after_a_pause_a_dropped_rate_is_news(
-    stage: Stage, outbound: Outbound, change: dict[str, Any]
+    stage: Stage, outbound: Outbound, changes: list[dict[str, Any]], news: bool
 ) -> None:
     stage.world.goal()
     row = outbound.subscribe("rate.dropped", rate=RULE)
     play(stage, "xxxxx")
     assert told(outbound) == [("ann", 0.0)]
-    with stage.world.database.transaction() as session:
-        subscriptions.edit(session, row.project_id, row.id, SubscriptionEdit.model_validate(change), NOW)
+    for change in changes:
+        with stage.world.database.transaction() as session:
+            subscriptions.edit(session, row.project_id, row.id, SubscriptionEdit.model_validate(change), NOW)
     play(stage, "x", first=5)
-    assert told(outbound) == [("ann", 0.0)]
+    assert told(outbound) == ([("ann", 0.0)] if news else [])

@@ -240,8 +240,8 @@ def test_what_is_sent_after_the_words_went_has_none(stage: Stage, outbound: Outb
     upkeep.retain(stage.world.database, 1, NOW + timedelta(days=2))
     outbound.deliver_all(NOW + timedelta(days=2))
     (sent,) = outbound.receiver.sent
-    assert sent.told["data"]["verdicts"][0]["evidence"] == [{"turn": 1, "quote": ""}]
-    assert sent.told["data"]["verdicts"][0]["rationale"] == ""
+    assert sent.told["data"]["verdicts"][0]["evidence"] == [{"turn": 1}]
+    assert "rationale" not in sent.told["data"]["verdicts"][0]
 
 
 def test_what_is_rolled_back_is_told_to_nobody(

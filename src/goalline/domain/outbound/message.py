@@ -58,6 +58,8 @@ class Answer:
     body: str = ""
     error: str | None = None
     retry_after: float | None = None
+    ours: bool = False
+    """Whether nothing was sent for a reason of our own, which says nothing about the receiver."""
 
     @property
     def accepted(self) -> bool:

@@ -281,7 +281,7 @@ def _failed(session: Session, subscription: Any, answer: Answer, now: datetime) 
     disabled = None
     if answer.gone:
         disabled = "its receiver answered 410: it wants no more"
-    elif now - since >= TOLD_FOR:
+    elif now - since >= TOLD_FOR and not answer.ours:
         disabled = f"its receiver has accepted nothing for {TOLD_FOR.days} days"
     _change(
         session,

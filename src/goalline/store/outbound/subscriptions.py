@@ -82,6 +82,7 @@ def edit(
     told = change.model_dump(include=change.model_fields_set, mode="json")
     if found.name != told.get("name", found.name):
         _subscriptions.require_free(session, project_id, told["name"])
+    watched = _watched(found)
     for field in ("name", "url", "types", "thin", "enabled"):
         if told.get(field) is not None:
             setattr(found, field, told[field])
@@ -91,7 +92,7 @@ def edit(
         rule = RateRule.model_validate(found.rate) if found.rate else None
         if why := misfit(tuple(map(MessageType, found.types)), rule):
             raise Invalid(why, "rate")
-    if {"agent_id", "rate", "types", "enabled"} & told.keys():
+    if watched != _watched(found):
         # What was told by another rule, or before nobody watched, says nothing about what is news now.
         session.execute(delete_rows(RateAlarm).where(col(RateAlarm.subscription_id) == found.id))
     if change.enabled is not None:
@@ -163,6 +164,10 @@ def _accepted(secret: str | None) -> tuple[str, bool]:
     if not _SHORTEST_KEY <= len(key) <= _LONGEST_KEY:
         raise Invalid(f"must stand for {_SHORTEST_KEY} to {_LONGEST_KEY} bytes, as Standard Webhooks says", "secret")
     return secret, False
+
+
+def _watched(row: Subscription) -> tuple[Any, ...]:
+    return row.enabled, row.agent_id, row.rate, "rate.dropped" in row.types
 
 
 def _plain(rate: RateRule | None) -> dict[str, Any] | None:

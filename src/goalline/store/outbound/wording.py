@@ -95,6 +95,7 @@ def _verdict(named: NamedVerdict) -> payload.Verdict:
         goal=payload.Goal(id=found.goal_id, name=named.name, kind=found.kind),
         revision=found.revision,
         outcome=found.outcome,
-        rationale=found.rationale,
-        evidence=[payload.ToldEvidence.model_validate(item) for item in found.evidence],
+        # Empty where the words were deleted, as so much time has passed since.
+        rationale=found.rationale or None,
+        evidence=[payload.ToldEvidence(turn=item["turn"], quote=item["quote"] or None) for item in found.evidence],
     )
