@@ -139,7 +139,7 @@ def test_deleting_while_everybody_writes_disturbs_nobody(world: World, monkeypat
 KILLED = """
 import os, signal, sys
 from datetime import datetime
-from goalline import pipeline
+from goalline import upkeep
 from goalline.store.conversations import retention
 from goalline.store.database import Database
 
