@@ -1,6 +1,7 @@
 """Expressions: what is refused when options are saved, and that no body makes the others fail, slow or large."""
 
 import time
+import warnings
 from typing import Any
 
 import jmespath.functions  # type: ignore[import-untyped]
@@ -62,6 +63,16 @@ def test_an_expression_finds_what_jmespath_finds(text: str, result: Any) -> None
 @pytest.mark.parametrize("text", ["", " ", "a[", "a..b", "a b", "'open", "a[?b==`{x`]", "!" * 200, "-", "[0" * 80, "#"])
 def test_what_is_no_jmespath_is_refused_when_it_is_saved(text: str) -> None:
     assert refusal(text).startswith(f"{text!r} is no JMESPath expression")
+
+
+@pytest.mark.parametrize("text", ["a[?b==`{x`]", "`word`", "a == ` word`"])
+def test_what_is_no_json_between_backticks_is_refused_where_python_does_not_warn(text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert "is no JMESPath expression" in refusal(text)
+        assert EXPRESSION.validate_python('a == `"word"`')
+        assert EXPRESSION.validate_python("a == '`word`'")
+        assert EXPRESSION.validate_python("a == `1`")
 
 
 def test_the_refusal_says_where_an_expression_goes_wrong() -> None:

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import jmespath  # type: ignore[import-untyped]
-from jmespath.exceptions import JMESPathError, JMESPathTypeError  # type: ignore[import-untyped]
+from jmespath.exceptions import JMESPathError, JMESPathTypeError, LexerError  # type: ignore[import-untyped]
 from jmespath.functions import Functions  # type: ignore[import-untyped]
+from jmespath.lexer import Lexer  # type: ignore[import-untyped]
 from jmespath.visitor import TreeInterpreter  # type: ignore[import-untyped]
 from pydantic import AfterValidator, WithJsonSchema
 
@@ -60,6 +61,8 @@ def _checked(text: str) -> str:
 def _parsed(text: str) -> _Node:
     try:
         tree: _Node = jmespath.compile(text).parsed
+        if any(_is_bare(token, text) for token in Lexer().tokenize(text)):
+            raise LexerError(0, text, "text between backticks that is no JSON")
     except (JMESPathError, RecursionError, Warning) as error:
         place = getattr(error, "lex_position", None)
         where = "" if place is None else f" from character {place + 1} on"
@@ -67,6 +70,12 @@ def _parsed(text: str) -> _Node:
             f"{text!r} is no JMESPath expression{where}; correct it, for instance by trying it at jmespath.org"
         ) from None
     return tree
+
+
+def _is_bare(token: dict[str, Any], text: str) -> bool:
+    # The library takes what is no JSON between backticks for a text, and at most warns, which depends on who runs it.
+    literal = token["type"] == "literal" and text[token["start"]] == "`" and isinstance(token["value"], str)
+    return literal and not text[token["start"] + 1 :].lstrip().startswith('"')
 
 
 def _nodes(tree: _Node) -> Iterator[tuple[_Node | None, _Node]]:
