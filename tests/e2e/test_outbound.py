@@ -164,6 +164,7 @@ def test_a_receiver_that_answers_410_is_left_alone(site: Sites, receiver: Receiv
         wait_until(lambda: not goalline.get(path)["enabled"], goalline.process)
         assert "410" in goalline.get(path)["disabled_because"]
         send(goalline, 1)
+        wait_until(lambda: goalline.get("/v1/reports/success-rate")["evaluated"] == NUMBER + 1, goalline.process)
         # Told to go on, it is told what failed as well; what happened meanwhile, nobody kept for it.
         receiver.status = 200
         goalline.client.patch(path, json={"enabled": True}).raise_for_status()
