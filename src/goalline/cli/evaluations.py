@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from goalline import upkeep
-from goalline.bootstrap import services
+from goalline.cli.batches import ringing, saying_how_far
 from goalline.cli.console import err, fail, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
 from goalline.cli.opening import opened
@@ -23,15 +23,14 @@ from goalline.settings import Settings
 from goalline.store import projects
 from goalline.store.conversations import backlog
 from goalline.store.conversations.backlog import BacklogFilter, Listed
-from goalline.store.database import Database, DatabaseUnavailable
+from goalline.store.database import Database
 from goalline.store.tables import Project
-from goalline.worker import Bell, utc_now
+from goalline.worker import utc_now
 
 _PAGE = 1_000
 _BATCH = 250
 """How many conversations are queued in one transaction, for which other writers wait on SQLite."""
 
-_STOPPED = 130
 
 app = typer.Typer(
     help="Evaluations that wait, run, failed or were skipped: list them, retry what failed.\n\n"
@@ -137,27 +136,22 @@ def _judge_again(
         found = backlog.left(session, owner.id, wanted)
     total = found if limit is None else min(found, limit)
     queued = passed_over = 0
-    after, bell = None, Bell(services(settings))
-    try:
-        with Progress(console=err, disable=not err.is_terminal) as progress:
-            shown = progress.add_task("queued", total=total)
-            while looked_at := min(_BATCH, total - queued - passed_over):
-                done = upkeep.retry(database, owner.id, wanted, utc_now(), after=after, limit=looked_at)
-                bell.ring(done.evaluation_ids)
-                queued += len(done.evaluation_ids)
-                passed_over += done.passed_over
-                progress.update(shown, completed=queued + passed_over)
-                after = done.after
-                if after is None:
-                    break
-    except (DatabaseUnavailable, KeyboardInterrupt) as error:
-        far = f"{queued:,} of {total:,} conversations were queued, run the command again for the others"
-        if isinstance(error, DatabaseUnavailable):
-            fail(f"the database is not available ({error}); {far}")
-        err.print(f"stopped; {far}", soft_wrap=True)
-        raise typer.Exit(_STOPPED) from None
-    finally:
-        bell.close(settings.shutdown_seconds)
+    after = None
+    with (
+        ringing(settings) as bell,
+        saying_how_far(lambda: f"{queued:,} of {total:,} conversations were queued"),
+        Progress(console=err, disable=not err.is_terminal) as progress,
+    ):
+        shown = progress.add_task("queued", total=total)
+        while looked_at := min(_BATCH, total - queued - passed_over):
+            done = upkeep.retry(database, owner.id, wanted, utc_now(), after=after, limit=looked_at)
+            bell.ring(done.evaluation_ids)
+            queued += len(done.evaluation_ids)
+            passed_over += done.passed_over
+            progress.update(shown, completed=queued + passed_over)
+            after = done.after
+            if after is None:
+                break
     return queued, passed_over
 
 

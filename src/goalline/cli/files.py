@@ -7,12 +7,12 @@ from pathlib import Path
 from goalline.cli.console import fail
 
 
-def content(file: str, option: str) -> bytes:
-    """Return what stands in a file, - being standard input, or end the command and name the option."""
+def content(file: str, option: str | None = None) -> bytes:
+    """Return what stands in a file, - being standard input, or end the command and name the option, if there is one."""
     try:
         return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).removeprefix(BOM_UTF8)
     except OSError as error:
-        fail(f"{option}: {file} cannot be read: {error.strerror}")
+        fail(": ".join([*filter(None, [option]), f"{file} cannot be read", str(error.strerror)]))
 
 
 def secret(file: str | None, option: str = "--secret-file") -> str | None:

@@ -1,8 +1,6 @@
 """goalline goals: list, export, import."""
 
 import json
-import sys
-from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,6 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
+from goalline.cli import files
 from goalline.cli.console import AS_IS, fail, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
 from goalline.cli.opening import opened
@@ -141,13 +140,9 @@ def _is_id(text: str, goal_id: UUID) -> bool:
 
 
 def _read(file: str) -> Package:
+    content, name = files.content(file), "standard input" if file == "-" else file
     try:
-        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        fail(f"{file} cannot be read: {error.strerror}")
-    name = "standard input" if file == "-" else file
-    try:
-        return Package.model_validate_json(content.removeprefix(BOM_UTF8))
+        return Package.model_validate_json(content)
     except Invalid as refusal:
         fail(f"{name}: {refusal.detail}")
     except ValidationError as error:

@@ -1,7 +1,6 @@
 """goalline subscriptions: messages, redeliver, test."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,21 +9,20 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from goalline import bootstrap, upkeep
-from goalline.cli.console import AS_IS, err, fail, load_settings, out, print_json
+from goalline import upkeep
+from goalline.cli.batches import ringing, saying_how_far
+from goalline.cli.console import AS_IS, err, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
 from goalline.cli.opening import opened
 from goalline.cli.tables import folding, short_minute, table, whole
 from goalline.domain.outbound.message import MessageStatus
 from goalline.settings import Settings
 from goalline.store import projects
-from goalline.store.database import Database, DatabaseUnavailable
+from goalline.store.database import Database
 from goalline.store.outbound import log, subscriptions, telling
 from goalline.store.outbound.log import Told
 from goalline.store.tables import Attempt, Subscription
 from goalline.worker import Bell, utc_now
-
-_STOPPED = 130
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The subscription's name.")]
 
@@ -106,16 +104,6 @@ def try_out(name: Name, project: ProjectName = None, as_json: AsJson = False) ->
     _say_when(settings)
 
 
-@contextmanager
-def ringing(settings: Settings) -> Iterator[Bell]:
-    """Give a bell; what was rung for is sent before it goes."""
-    bell = Bell(bootstrap.services(settings))
-    try:
-        yield bell
-    finally:
-        bell.close(settings.shutdown_seconds)
-
-
 def _say_when(settings: Settings) -> None:
     if settings.redis_url is None:
         found = f"a running goalline serve finds them within about {settings.sweep_seconds:g} seconds"
@@ -124,19 +112,15 @@ def _say_when(settings: Settings) -> None:
 
 def _redeliver_failed(database: Database, bell: Bell, row: Subscription, failed: int) -> int:
     many = 0
-    try:
-        with Progress(console=err, disable=not err.is_terminal) as progress:
-            shown = progress.add_task("delivered again", total=failed)
-            for some in upkeep.redeliver_failed(database, row.project_id, row.id, utc_now()):
-                many += some
-                bell.post.ring()
-                progress.update(shown, completed=many)
-    except (DatabaseUnavailable, KeyboardInterrupt) as error:
-        far = f"{many:,} of {failed:,} messages are delivered again, run the command again for the others"
-        if isinstance(error, DatabaseUnavailable):
-            fail(f"the database is not available ({error}); {far}")
-        err.print(f"stopped; {far}", soft_wrap=True)
-        raise typer.Exit(_STOPPED) from None
+    with (
+        saying_how_far(lambda: f"{many:,} of {failed:,} messages are delivered again"),
+        Progress(console=err, disable=not err.is_terminal) as progress,
+    ):
+        shown = progress.add_task("delivered again", total=failed)
+        for some in upkeep.redeliver_failed(database, row.project_id, row.id, utc_now()):
+            many += some
+            bell.post.ring()
+            progress.update(shown, completed=many)
     return many
 
 

@@ -1,8 +1,6 @@
 """goalline sources: create, list, rotate, enable, disable, delete, try, key."""
 
 import json
-import sys
-from codecs import BOM_UTF8
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.markup import escape
 
 from goalline import bootstrap
+from goalline.cli import files
 from goalline.cli.console import AS_IS, checked, fail, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
 from goalline.cli.opening import opened
@@ -74,7 +73,7 @@ def create(
     draft = SourceDraft(
         name=checked(Line, name, "NAME"),
         platform=platform,
-        secret=_secret(secret_file),
+        secret=files.secret(secret_file),
         options=read.options,
         tool_events=read.tool_events,
     )
@@ -114,7 +113,7 @@ def rotate(
 
     Example: `goalline sources rotate phones --overlap-hours 48`
     """
-    settings, secret = load_settings(), _secret(secret_file)
+    settings, secret = load_settings(), files.secret(secret_file)
     with opened(settings) as database, database.transaction() as session:
         source = sources.named(session, projects.named(session, project).id, name)
         overlap = timedelta(hours=overlap_hours)
@@ -166,7 +165,7 @@ def try_file(
     read = _config(config)
     options = _options(platform, read)
     try:
-        body = json.loads(_content(file, "FILE"))
+        body = json.loads(files.content(file, "FILE"))
         heard = platforms.BY_NAME[platform].parse(body, utc_now(), options)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
@@ -230,7 +229,7 @@ def _config(file: Path | None) -> _Config:
     if file is None:
         return _Config()
     try:
-        return _Config.model_validate_json(_content(str(file), "--config"))
+        return _Config.model_validate_json(files.content(str(file), "--config"))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         fail(": ".join(["--config", str(file), *filter(None, [".".join(map(str, first["loc"]))]), plain(first)]))
@@ -241,19 +240,3 @@ def _options(platform: PlatformName, config: _Config) -> Options:
         return options_of(platform, config.options)
     except Refusal as refusal:
         fail(f"{refusal.field}: {refusal.detail}")
-
-
-def _secret(file: str | None) -> str | None:
-    if file is None:
-        return None
-    try:
-        return _content(file, "--secret-file").decode().strip()
-    except UnicodeDecodeError:
-        fail(f"--secret-file: {file} is not UTF-8 text")
-
-
-def _content(file: str, option: str) -> bytes:
-    try:
-        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).removeprefix(BOM_UTF8)
-    except OSError as error:
-        fail(f"{option}: {file} cannot be read: {error.strerror}")

@@ -9,9 +9,10 @@ from rich.markup import escape
 
 from goalline import bootstrap
 from goalline.cli import files, messages
+from goalline.cli.batches import ringing
 from goalline.cli.console import AS_IS, fail, load_settings, out, print_json
 from goalline.cli.keys import AsJson, ProjectName
-from goalline.cli.messages import Name, ringing, written
+from goalline.cli.messages import Name, written
 from goalline.cli.opening import opened
 from goalline.cli.tables import figures, folding, minute, table
 from goalline.cli.wording import plain

@@ -76,23 +76,22 @@ class News:
     facts: dict[str, Any] | None = None
 
 
-def judged(session: Session, row: Locked, evaluation_id: UUID, verdicts: Iterable[Verdict], now: datetime) -> int:
+def judged(session: Session, row: Locked, evaluation_id: UUID, verdicts: Sequence[Verdict], now: datetime) -> int:
     """Tell of an evaluation whose verdicts count from now on; return to how many messages that led.
 
     First comes the whole of it, then each goal that was achieved. It may also be what makes the agent's rate drop.
     """
-    found = list(verdicts)
-    if not found:
+    if not verdicts:
         return 0
     news = [News(MessageType.EVALUATION_COMPLETED, row.agent_id, row.id, evaluation_id)]
     news += [
         News(MessageType.GOAL_ACHIEVED, row.agent_id, row.id, evaluation_id, verdict.goal_id)
-        for verdict in found
+        for verdict in verdicts
         if verdict.outcome is Outcome.ACHIEVED
     ]
     listening = run(session, _LISTENING, project_id=row.project_id).all()
     told = _rows(listening, news, now)
-    if any(verdict.kind is Kind.PRIMARY for verdict in found):
+    if any(verdict.kind is Kind.PRIMARY for verdict in verdicts):
         told += _dropped(session, row, listening, now)
     return _store(session, told)
 
