@@ -527,11 +527,6 @@ def test_one_that_is_deleted_while_its_receiver_thinks_leaves_nothing(told: Outb
     assert told.attempts() == []
 
 
-def test_finding_what_is_due_uses_the_indexes(told: Outbound) -> None:
-    plans = told.world.plans(lambda session: dispatch.due(session, SOON))
-    assert any("ix_message_due" in plan or "ix_message_untold" in plan for plan in plans)
-
-
 def test_news_of_two_conversations_do_not_wait_for_each_other(told: Outbound) -> None:
     with told.world.database.transaction() as session:
         assert dispatch.claim(session, SOON) is not None

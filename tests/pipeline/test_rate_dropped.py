@@ -11,7 +11,7 @@ from goalline.domain.evaluation import Status
 from goalline.domain.goal import Kind
 from goalline.domain.outbound.subscription import SubscriptionEdit
 from goalline.domain.verdict import Outcome
-from goalline.store.outbound import subscriptions, telling
+from goalline.store.outbound import subscriptions
 from goalline.store.tables import RateAlarm
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.pipeline.outbound import Outbound
@@ -141,11 +141,6 @@ def test_verdicts_that_come_together_raise_one_alarm(stage: Stage, outbound: Out
     ]
     assert at_once(*tasks) == [Status.SUCCEEDED] * 8
     assert len(told(outbound)) == 1
-
-
-def test_the_window_is_read_from_an_index(world: World) -> None:
-    plans = world.plans(lambda session: telling._window(session, world.project.id, "ann", 50))
-    assert any("ix_conversation_agent" in plan for plan in plans)
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,6 @@ def test_a_lease_that_nobody_swept_shows_a_minute_after_its_end(world: World) ->
     assert looked_at(world, LEASE + MINUTE).expired == 1
 
 
-def test_looking_reads_the_index_of_what_is_open_and_not_what_has_ended(world: World) -> None:
-    plans = world.plans(lambda session: queue(session, NOW))
-    assert "ix_evaluation_open" in "\n".join(plans)
-
-
 def test_what_failed_and_is_judged_again_is_no_failure_any_more(world: World) -> None:
     world.queued(fail(world, "one", Reason.REFUSED, SECOND), 2)
     with world.database.reading() as session:

@@ -103,12 +103,3 @@ def test_after_the_bell_lost_its_memory_everything_due_rings_at_once(world: Worl
         claims.release(session, claim, NOW + HOUR, Reason.UNAVAILABLE, EFFORT)
         recovery.forget_bells(session, NOW + SECOND)
     assert recover(world, SECOND) == [fresh.id]
-
-
-def test_a_sweep_reads_what_is_open_from_its_index(world: World) -> None:
-    for number in range(30):
-        world.conversation(f"call-{number}")
-    recovering, *_ = world.plans(lambda session: recovery.recover(session, NOW, 100))
-    (forgetting,) = world.plans(lambda session: recovery.forget_bells(session, NOW))
-    assert "ix_evaluation_open" in recovering
-    assert "SCAN evaluation" not in forgetting.splitlines()

@@ -1,9 +1,6 @@
 """Retention: the words of old conversations go, a few conversations at a time; what they counted stays."""
 
-import re
-
 import pytest
-from sqlmodel import Session
 
 from goalline import pipeline, upkeep
 from goalline.domain.goal import Kind
@@ -140,18 +137,6 @@ def test_many_that_wait_for_the_judge_do_not_stand_in_the_way_of_those_behind(
     judged(world)
     assert retain_all(world) == 1
     assert without_words(world) == ["call-1"]
-
-
-def test_what_is_due_is_found_by_its_own_index(world: World) -> None:
-    def look(session: Session) -> None:
-        retention.due(session, LATER, None)
-        retention.due(session, LATER, (NOW, world.project.id))
-        retention.count(session, LATER)
-
-    plans = world.plans(look)
-    assert len(plans) == 3
-    assert all("ix_conversation_words" in plan for plan in plans), plans
-    assert re.search(r"ended_at ?>(.|\n)*ended_at ?<|ended_at ?<(.|\n)*ended_at ?>", plans[1])
 
 
 def test_what_is_left_to_do_is_counted(world: World) -> None:

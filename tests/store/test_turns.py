@@ -52,18 +52,6 @@ def test_nobody_waits_where_nothing_is_queued(world: World) -> None:
     assert waiting(world) == []
 
 
-def test_a_project_that_waits_is_found_through_the_index(world: World) -> None:
-    for number in range(30):
-        world.conversation(f"call-{number}")
-    for each in others(world, 3):
-        each.conversation()
-    assert len(waiting(world)) == 4
-    (looking,) = world.plans(lambda session: turns.waiting(session, NOW))
-    (claiming,) = world.plans(lambda session: claims.claim_oldest(session, world.project.id, NOW, NOW + LEASE))
-    assert "ix_evaluation_waiting" in looking
-    assert "ix_evaluation_waiting" in claiming
-
-
 def test_the_oldest_evaluation_of_a_project_is_taken_first(world: World) -> None:
     late, early = (world.newest(world.conversation(name, at)) for name, at in (("late", NOW), ("early", NOW - MINUTE)))
     (other,) = others(world, 1)

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Table, delete, event
-from sqlmodel import Session, select
+from sqlalchemy import Table, delete
+from sqlmodel import select
 
 from goalline.domain.calendar import local_day
 from goalline.domain.evaluation import SUSPECT_AFTER, Effort, Status, Usage
@@ -107,26 +107,6 @@ class World:
         """Store a further evaluation of a conversation."""
         with self.database.transaction() as session:
             return evaluations.enqueue(session, row.project_id, row.id, number, at, at + MINUTE)
-
-    def plans(self, action: Callable[[Session], object]) -> list[str]:
-        """Return how the database goes about each statement of an action.
-
-        Among few rows every way costs about the same, so PostgreSQL is left none but an index in the right order.
-        """
-        plans: list[str] = []
-        explain = "EXPLAIN QUERY PLAN" if self.database.is_sqlite else "EXPLAIN"
-        with self.database.reading() as session:
-            connection = session.connection()
-            for way in () if self.database.is_sqlite else ("seqscan", "bitmapscan", "sort"):
-                connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
-
-            def keep(_connection: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
-                plan = cursor.connection.execute(f"{explain} {statement}", parameters)
-                plans.append("\n".join(str(row[-1]) for row in plan))
-
-            event.listen(connection, "before_cursor_execute", keep)
-            action(session)
-        return plans
 
     def claim(self, evaluation_id: UUID, at: datetime = NOW) -> Claim:
         with self.database.transaction() as session:
