@@ -105,8 +105,11 @@ def track(
         most_of_conversation: how many events one conversation may have.
     """
     while True:
-        with suppress(Vanished), database.transaction() as session:
-            return recording.record(session, project_id, batch, now, most_of_conversation)
+        with suppress(Vanished):
+            with database.transaction() as session:
+                outcome = recording.record(session, project_id, batch, now, most_of_conversation)
+            metrics.events_received(outcome.accepted, outcome.duplicates, len(outcome.rejected))
+            return outcome
 
 
 def hear(
@@ -128,7 +131,6 @@ def hear(
     receipt = receive(database, project, delivery, now, keep_words=True)
     if events:
         outcome = track(database, project.id, dict(enumerate(events)), now, most_of_conversation)
-        metrics.events_received(outcome.accepted, outcome.duplicates, len(outcome.rejected))
         receipt = replace(receipt, told=outcome.told)
     return receipt
 

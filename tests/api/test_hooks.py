@@ -11,13 +11,15 @@ import time_machine
 from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
+from goalline import resources
 from goalline.domain.evaluation import Status
 from goalline.worker import utc_now
 from tests.api.calls import problem
 from tests.api.world import NewWorld, World, delivery, goal
-from tests.signers import LINE, Sender, every_official, every_sender
+from tests.signers import LINE, RETELL, Sender, every_official, every_sender
 
 CALL = "call-1"
+FIXTURES = resources.folder("fixtures") / "webhooks" / "retell"
 
 
 def created(world: World, **changes: Any) -> dict[str, Any]:
@@ -100,6 +102,42 @@ def test_what_nobody_wants_is_answered_200_with_the_reason(world: World) -> None
     assert answer.status_code == 200
     assert answer.json()["result"] == "ignored"
     assert "contact.created" in answer.json()["detail"]
+
+
+def test_a_track_moves_while_the_call_runs(world: World) -> None:
+    client = world.client()
+    meant = {"tool": "book_appointment", "type": "task.completed", "name": "Appointment booked"}
+    source = client.post("/v1/sources", json=RETELL.draft | {"tool_events": [meant]}).json()
+
+    def tell(event: str) -> dict[str, Any]:
+        body = (FIXTURES / f"{event}.json").read_bytes()
+        headers = RETELL.sign(RETELL.secret, body, utc_now().timestamp())
+        answer = world.browser().post(source["url"], content=body, headers=headers)
+        assert answer.status_code == 200
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def read() -> dict[str, Any]:
+        found: dict[str, Any] = client.get(f"/v1/conversations/{RETELL.conversation_id}").json()
+        return found
+
+    tracked = {"result": "tracked", "conversation_id": RETELL.conversation_id}
+    assert [tell("transcript_updated") for _ in range(2)] == [tracked, tracked | {"result": "duplicate"}]
+    running = read()
+    assert (running["ended_at"], running["transcript"], running["evaluations"]) == (None, [], [])
+    assert [task["name"] for task in running["tasks"]] == ["Appointment booked"]
+    assert tell("call_ended")["result"] == "stored"
+    assert [task["name"] for task in read()["tasks"]] == ["Appointment booked"]
+    assert read()["ended_at"]
+
+
+def test_a_call_under_way_in_which_no_tool_means_anything_is_ignored_with_the_reason(world: World) -> None:
+    body = (FIXTURES / "transcript_updated.json").read_bytes()
+    headers = RETELL.sign(RETELL.secret, body, utc_now().timestamp())
+    answer = world.browser().post(f"/v1/hooks/{add(world, RETELL)}", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["result"]) == (200, "ignored")
+    assert "has not ended" in answer.json()["detail"]
+    assert conversations(world) == []
 
 
 @pytest.mark.parametrize("body", ["{", "[" * 100_000, '"\\ud800"', "[]", "1e400"])

@@ -245,6 +245,14 @@ def test_a_body_is_tried_without_a_database_a_key_or_a_signature(terminal: Termi
     assert not terminal.database_file.exists()
 
 
+def test_what_a_body_tells_of_a_conversation_under_way_is_shown(terminal: Terminal) -> None:
+    sample = str(FIXTURES / "webhooks" / "vapi" / "conversation-update.json")
+    config = file(terminal, "tools.json", {"tool_events": [BOOKED]})
+    shown = tried(terminal, sample, "--platform", "vapi", "--config", config)
+    assert shown["underway"]["conversation_id"] == "7b0d9c5e-3a41-4f6a-9d0e-2c8f5b6a1e77"
+    assert [event["name"] for event in shown["events"]] == ["Appointment booked"]
+
+
 def test_what_nobody_wants_is_shown_with_the_reason(terminal: Terminal) -> None:
     named = file(terminal, "started.json", {"event": "call_started"})
     assert tried(terminal, named, "--platform", "retell") == {

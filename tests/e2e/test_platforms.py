@@ -28,6 +28,9 @@ EVENTS = {
 }
 """All events of some platforms that tell of the end of one and the same call."""
 
+UPDATES = {RETELL: ["transcript_updated"], VAPI: ["conversation-update", "status-update.ended"], ELEVENLABS: []}
+"""Events of the same platforms about that call that may come before its end, or be overtaken by it."""
+
 BOOKED = {"tool": "book_appointment", "type": "task.completed", "name": "Appointment made"}
 
 
@@ -108,7 +111,7 @@ def test_calls_told_by_all_their_events_five_times_each_at_once_are_judged_once(
     goalline: Running, settings: dict[str, str], tmp_path: Path, stand_in: StandIn
 ) -> None:
     urls = {sender: source(goalline, sender) for sender in EVENTS}
-    sent = [(sender, event) for sender, events in EVENTS.items() for event in events] * 5
+    sent = [(sender, event) for sender, events in EVENTS.items() for event in events + UPDATES[sender]] * 5
 
     def tell(one: tuple[Sender, str]) -> tuple[Sender, dict[str, Any]]:
         sender, event = one
@@ -118,7 +121,7 @@ def test_calls_told_by_all_their_events_five_times_each_at_once_are_judged_once(
     with ThreadPoolExecutor(len(sent)) as pool:
         told = list(pool.map(tell, sent))
     for sender, events in EVENTS.items():
-        answers = [answer for teller, answer in told if teller is sender]
+        answers = [answer for teller, answer in told if teller is sender and "evaluation_id" in answer]
         assert sorted(answer["result"] for answer in answers) == ["duplicate"] * (5 * len(events) - 1) + ["stored"]
         assert len({answer["evaluation_id"] for answer in answers}) == 1
 

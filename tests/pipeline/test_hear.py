@@ -17,6 +17,7 @@ from goalline.domain.platforms import PlatformName
 from goalline.domain.source import ToolEvent, events_of
 from goalline.store.intake import Receipt
 from goalline.store.tables import Conversation, Evaluation, StepEvent
+from goalline.store.track.recording import Outcome
 from tests.pipeline.conftest import ScriptedJudge, Stage
 from tests.store.world import NOW
 
@@ -36,7 +37,7 @@ def hear(stage: Stage, platform: PlatformName, sent: Body, *meant: ToolEvent) ->
     adapter = platforms.BY_NAME[platform]
     heard = adapter.parse(sent, NOW, adapter.options())
     assert heard.delivery
-    events = list(events_of(heard.delivery, heard.calls, meant))
+    events = list(events_of(heard, meant))
     return pipeline.hear(stage.world.database, stage.world.project, heard.delivery, events, NOW, 1_000)
 
 
@@ -160,6 +161,42 @@ def test_both_events_of_retell_about_a_call_are_one_conversation_whichever_comes
     assert len(judge.words) == 1
     assert stored(stage).agent_id == call("call_ended")["call"]["agent_id"]
     assert [row.name for row in stage.world.rows(StepEvent)] == ["Appointment booked"]
+
+
+UPDATES = [
+    (PlatformName.RETELL, "transcript_updated", "call_ended"),
+    (PlatformName.VAPI, "conversation-update", "end-of-call-report"),
+]
+
+
+def follow(stage: Stage, platform: PlatformName, sent: Body, *meant: ToolEvent) -> Outcome:
+    """Track what a webhook tells of a conversation under way, as the route does."""
+    adapter = platforms.BY_NAME[platform]
+    events = events_of(adapter.parse(sent, NOW, adapter.options()), meant)
+    return pipeline.track(stage.world.database, stage.world.project.id, dict(enumerate(events)), NOW, 1_000)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the update late"])
+@pytest.mark.parametrize(("platform", "update", "end"), UPDATES, ids=[platform for platform, *_ in UPDATES])
+def test_a_tool_told_of_during_a_call_and_at_its_end_is_one_event_of_one_conversation(
+    stage: Stage, platform: PlatformName, update: str, end: str, late: bool
+) -> None:
+    def run() -> None:
+        assert follow(stage, platform, body(platform, update), BOOKED).accepted == (0 if late else 1)
+        assert follow(stage, platform, body(platform, update), BOOKED).accepted == 0
+
+    if not late:
+        run()
+        assert stored(stage).ended_at is None
+    receipt = hear(stage, platform, body(platform, end), BOOKED)
+    assert stage.evaluate(ScriptedJudge(), receipt.evaluation_id) is Status.SUCCEEDED
+    if late:
+        run()
+    assert stored(stage).ended_at
+    (event,) = stage.world.rows(StepEvent)
+    adapter = platforms.BY_NAME[platform]
+    (at_the_end,) = events_of(adapter.parse(body(platform, end), NOW, adapter.options()), [BOOKED])
+    assert (event.name, event.occurred_at) == ("Appointment booked", at_the_end.occurred_at)
 
 
 def test_of_both_events_five_times_each_at_once_there_is_one_conversation_and_one_evaluation(stage: Stage) -> None:

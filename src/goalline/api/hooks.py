@@ -1,6 +1,7 @@
 """Hooks: where platforms send their own webhooks, each signed as that platform signs."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
@@ -17,11 +18,12 @@ from goalline.api.deps import bell_of, services_of
 from goalline.api.problems import TooLarge, documented, summary
 from goalline.bootstrap import Services
 from goalline.domain import platforms
+from goalline.domain.event import Event
 from goalline.domain.platforms import PlatformName
 from goalline.domain.platforms.platform import Forged, Heard
 from goalline.domain.refusal import Invalid
 from goalline.domain.source import ToolEvent, events_of, options_of
-from goalline.domain.transcript import excess
+from goalline.domain.transcript import Delivery, excess
 from goalline.store import sources
 from goalline.store.tables import Project, Source
 from goalline.store.vault import Unreadable
@@ -37,6 +39,7 @@ class Result(StrEnum):
     """What became of a webhook; the last two are refused."""
 
     STORED = "stored"
+    TRACKED = "tracked"
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     FORGED = "forged"
@@ -74,27 +77,16 @@ def receive(source: str, body: Body, request: Request) -> Response:
     parts, now = services_of(request), utc_now()
     stored, project = _enabled(parts, source)
     heard = _heard(parts, stored, request, body, now)
-    if heard.delivery is None:
-        return _answered(stored, Answer(result=Result.IGNORED, detail=heard.needless))
-    too_much = excess(heard.delivery.transcript, parts.settings.max_turns, parts.settings.max_characters)
-    if too_much:
-        raise TooLarge(too_much)
-    meant = [ToolEvent.model_validate(each) for each in stored.tool_events]
-    events = list(events_of(heard.delivery, heard.calls, meant))
-    most = parts.settings.max_events_per_conversation
-    receipt = pipeline.hear(parts.database, project, heard.delivery, events, now, most)
-    if receipt.ring:
-        bell_of(request).ring([receipt.evaluation_id])
-    if receipt.told:
-        bell_of(request).post.ring()
-    return _answered(
-        stored,
-        Answer(
-            result=Result.DUPLICATE if receipt.duplicate else Result.STORED,
-            conversation_id=receipt.conversation_id,
-            evaluation_id=receipt.evaluation_id,
-        ),
-    )
+    events = list(events_of(heard, [ToolEvent.model_validate(each) for each in stored.tool_events]))
+    if heard.delivery:
+        answer = _store(request, project, heard.delivery, events, now)
+    elif events:
+        answer = _track(request, project, events, now)
+    else:
+        detail = heard.needless or "the conversation has not ended, and no tool that means an event was called in it"
+        answer = Answer(result=Result.IGNORED, detail=detail)
+    metrics.webhook(stored.platform, answer.result)
+    return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
 
 def _enabled(parts: Services, source: str) -> tuple[Source, Project]:
@@ -126,6 +118,35 @@ def _heard(parts: Services, stored: Source, request: Request, body: bytes, now: 
         raise Invalid(_fault(error), "body") from None
 
 
+def _store(request: Request, project: Project, delivery: Delivery, events: Sequence[Event], now: datetime) -> Answer:
+    parts, bell = services_of(request), bell_of(request)
+    too_much = excess(delivery.transcript, parts.settings.max_turns, parts.settings.max_characters)
+    if too_much:
+        raise TooLarge(too_much)
+    most = parts.settings.max_events_per_conversation
+    receipt = pipeline.hear(parts.database, project, delivery, events, now, most)
+    if receipt.ring:
+        bell.ring([receipt.evaluation_id])
+    if receipt.told:
+        bell.post.ring()
+    return Answer(
+        result=Result.DUPLICATE if receipt.duplicate else Result.STORED,
+        conversation_id=receipt.conversation_id,
+        evaluation_id=receipt.evaluation_id,
+    )
+
+
+def _track(request: Request, project: Project, events: Sequence[Event], now: datetime) -> Answer:
+    parts = services_of(request)
+    most = parts.settings.max_events_per_conversation
+    outcome = pipeline.track(parts.database, project.id, dict(enumerate(events)), now, most)
+    if outcome.told:
+        bell_of(request).post.ring()
+    return Answer(
+        result=Result.TRACKED if outcome.accepted else Result.DUPLICATE, conversation_id=events[0].conversation_id
+    )
+
+
 def _is_local(request: Request) -> bool:
     # What a proxy on this machine passes on seems to come from here, unless it says from where.
     if any(name in request.headers for name in _PASSED_ON):
@@ -139,8 +160,3 @@ def _fault(error: ValueError | RecursionError) -> str:
     if isinstance(error, ValidationError):
         return summary(error.errors(include_url=False, include_input=False))
     return "this is no JSON" if isinstance(error, ValueError) else "this is nested too deeply"
-
-
-def _answered(stored: Source, answer: Answer) -> Response:
-    metrics.webhook(stored.platform, answer.result)
-    return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")

@@ -185,17 +185,15 @@ def key() -> None:
 
 
 def _seen(heard: Heard, tool_events: tuple[ToolEvent, ...]) -> dict[str, Any]:
-    if heard.delivery is None:
+    told = heard.delivery or heard.underway
+    if told is None:
         return {"ignored": heard.needless}
     return {
-        "conversation": heard.delivery.model_dump(mode="json", exclude_none=True),
+        "conversation" if heard.delivery else "underway": told.model_dump(mode="json", exclude_none=True),
         "tool_calls": [
             {"id": call.id, "name": call.name, "at": call.at and call.at.isoformat()} for call in heard.calls
         ],
-        "events": [
-            event.model_dump(mode="json", exclude_none=True)
-            for event in events_of(heard.delivery, heard.calls, tool_events)
-        ],
+        "events": [event.model_dump(mode="json", exclude_none=True) for event in events_of(heard, tool_events)],
     }
 
 

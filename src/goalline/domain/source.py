@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from goalline.domain import platforms
 from goalline.domain.event import Event, EventType, require_names
 from goalline.domain.platforms import PlatformName
-from goalline.domain.platforms.platform import Options, ToolCall
+from goalline.domain.platforms.platform import Heard, Options
 from goalline.domain.refusal import Invalid
 from goalline.domain.text import Line
 from goalline.domain.transcript import Delivery
@@ -78,23 +78,27 @@ def options_of(platform: PlatformName, options: dict[str, Any]) -> Options:
         raise Invalid(detail, ".".join(["options", *map(str, first["loc"])])) from None
 
 
-def events_of(delivery: Delivery, calls: Sequence[ToolCall], tool_events: Sequence[ToolEvent]) -> Iterator[Event]:
+def events_of(heard: Heard, tool_events: Sequence[ToolEvent]) -> Iterator[Event]:
     """Yield the events that the tools called in a conversation amount to; the same ones however often it is told.
 
-    A call of which nobody says when it was counts as made when the conversation ended.
+    A call of which nobody says when it was counts as made when the conversation ended, or when it was first told of.
     """
-    for call in calls:
+    told = heard.delivery or heard.underway
+    if told is None:
+        return
+    known_by = told.ended_at if isinstance(told, Delivery) else told.told_at
+    for call in heard.calls:
         for place, meant in enumerate(each for each in tool_events if each.tool == call.name):
             yield Event(
-                id=_short(f"tool/{delivery.conversation_id}/{call.id}/{place}"),
+                id=_short(f"tool/{told.conversation_id}/{call.id}/{place}"),
                 type=meant.type,
-                conversation_id=delivery.conversation_id,
-                contact_id=delivery.contact_id,
-                agent_id=delivery.agent_id,
+                conversation_id=told.conversation_id,
+                contact_id=told.contact_id,
+                agent_id=told.agent_id,
                 goal=meant.goal,
                 step=meant.step,
                 name=meant.name,
-                occurred_at=call.at or delivery.ended_at,
+                occurred_at=call.at or known_by,
             )
 
 

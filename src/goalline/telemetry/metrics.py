@@ -100,7 +100,7 @@ def conversation_received(*, duplicate: bool) -> None:
 
 
 def webhook(platform: str, result: str) -> None:
-    """Count a webhook of a platform by what became of it: stored, duplicate, ignored, forged or misread."""
+    """Count a webhook of a platform by what became of it: stored, tracked, duplicate, ignored, forged, misread."""
     _WEBHOOKS.labels(platform, result).inc()
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from goalline import resources
-from goalline.domain.platforms.platform import Forged, Heard, Options, Platform
+from goalline.domain.platforms.platform import Forged, Heard, Options, Platform, ToolCall, Underway
 from goalline.domain.transcript import Delivery
 
 FOLDER = resources.folder("fixtures") / "webhooks"
@@ -52,6 +52,13 @@ def delivered(platform: Platform, payload: Any) -> Delivery:
     delivery = heard(platform, payload).delivery
     assert delivery is not None
     return delivery
+
+
+def underway(platform: Platform, payload: Any, options: Options | None = None) -> tuple[Underway, Sequence[ToolCall]]:
+    """Return the conversation that has not ended of which a webhook tells, and the tools called so far."""
+    answer = heard(platform, payload, options)
+    assert answer.underway is not None
+    return answer.underway, answer.calls
 
 
 def said(delivery: Delivery) -> list[tuple[str, float | None, str]]:
@@ -102,7 +109,7 @@ def understood(hear: Callable[[], Heard]) -> bool:
         answer = hear()
     except ValidationError:
         return False
-    assert (answer.delivery is None) == bool(answer.needless)
+    assert [answer.delivery is None, answer.underway is None, not answer.needless].count(False) == 1
     assert len({call.id for call in answer.calls}) == len(answer.calls)
     return True
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from retell.lib.webhook_auth import symmetric
 
-from goalline.domain.platforms.platform import ToolCall
+from goalline.domain.platforms.platform import Heard, ToolCall
 from goalline.domain.platforms.retell import RETELL
 from goalline.domain.transcript import Delivery, Role, Turn
 from tests.domain.platforms.bodies import (
@@ -23,6 +23,7 @@ from tests.domain.platforms.bodies import (
     refusal,
     said,
     understands,
+    underway,
 )
 
 KEY, OLD_KEY = "key_sample", "key_sample_old"
@@ -384,7 +385,6 @@ def test_both_events_about_a_chat_tell_the_same_and_one_without_a_type_is_a_chat
     "event",
     [
         "call_started",
-        "transcript_updated",
         "transfer_started",
         "transfer_bridged",
         "transfer_cancelled",
@@ -399,6 +399,41 @@ def test_other_events_are_needless_whatever_they_hold(event: str) -> None:
         answer = heard(RETELL, sent)
         assert answer.delivery is None
         assert answer.needless == f"{event} tells of no conversation that has ended"
+
+
+def test_an_update_tells_of_the_tools_called_so_far_as_the_end_does() -> None:
+    sent = body("retell", "transcript_updated")
+    running, calls = underway(RETELL, sent)
+    assert (running.conversation_id, running.agent_id, running.contact_id) == (
+        "call_4f9d2b7c81e64a0fa1c35d07",
+        "agent_9c2e71d05b8f43aa",
+        "+14155550123",
+    )
+    assert running.told_at == datetime.fromtimestamp(1_795_023_022.3, UTC)
+    assert list(calls) == list(heard(RETELL, CALL).calls[:1])
+    assert [call.name for call in calls] == ["book_appointment"]
+
+
+def test_an_updates_tools_may_stand_beside_the_call() -> None:
+    sent = body("retell", "transcript_updated")
+    beside = sent | {"transcript_with_tool_calls": sent["call"].pop("transcript_with_tool_calls")}
+    assert underway(RETELL, beside) == underway(RETELL, body("retell", "transcript_updated"))
+
+
+def test_an_update_of_a_chat_tells_of_the_chat() -> None:
+    chat = body("retell", "chat_ended")["chat"]
+    running, calls = underway(RETELL, {"event": "transcript_updated", "chat": chat})
+    assert (running.conversation_id, running.told_at) == (chat["chat_id"], RECEIVED)
+    assert list(calls) == list(heard(RETELL, body("retell", "chat_ended")).calls)
+
+
+def test_an_update_of_nothing_is_needless() -> None:
+    answer = heard(RETELL, {"event": "transcript_updated"})
+    assert answer == Heard(needless="transcript_updated names neither a call nor a chat")
+
+
+def test_what_an_update_lacks_is_named() -> None:
+    assert missing(RETELL, {"event": "transcript_updated", "call": {"call_id": "c"}}) == "call.agent_id"
 
 
 def test_a_name_of_an_event_that_forges_lines_is_one_line() -> None:
@@ -433,6 +468,11 @@ def shortened(call: Any) -> Any:
 
 @given(changed(shortened(a_call(transcript_object=...))))
 def test_a_call_with_anything_in_it_is_understood_or_refused(payload: Any) -> None:
+    understands(RETELL, payload)
+
+
+@given(changed(shortened(body("retell", "transcript_updated"))))
+def test_an_update_with_anything_in_it_is_understood_or_refused(payload: Any) -> None:
     understands(RETELL, payload)
 
 

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from tests.domain.platforms.bodies import (
     refusal,
     said,
     understands,
+    underway,
 )
 
 SECRET, OLD_SECRET = "vapi-sample-secret", "vapi-sample-secret-old"
@@ -528,17 +529,41 @@ def test_the_calls_own_metadata_go_before_its_agents() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["status-update", "tool-calls", "conversation-update", "transcript", "hang", "call.deleted", "chat.created"]
+    ("kind", "more"),
+    [(kind, REPORT["message"]) for kind in ("tool-calls", "transcript", "hang", "call.deleted", "chat.created")]
+    + [(kind, {"call": call}) for kind in ("status-update", "conversation-update") for call in (None, 1)],
 )
-def test_other_messages_are_needless_whatever_they_hold(kind: str) -> None:
-    for message in (REPORT["message"] | {"type": kind}, {"type": kind}, {"type": kind, "call": 1}):
+def test_other_messages_are_needless_whatever_they_hold(kind: str, more: Any) -> None:
+    for message in (more | {"type": kind}, {"type": kind}, {"type": kind, "call": 1}):
         answer = heard(VAPI, {"message": message})
         assert answer.delivery is None
         assert answer.needless == f"{kind} is not end-of-call-report, which tells all of a call that has ended"
 
 
-def test_an_update_that_a_call_has_ended_leaves_it_to_the_report() -> None:
-    assert (heard(VAPI, body("vapi", "status-update.ended")).needless or "").startswith("status-update is not")
+@pytest.mark.parametrize("event", ["conversation-update", "status-update.ended"])
+def test_an_update_tells_of_the_tools_called_so_far_and_leaves_the_end_to_the_report(event: str) -> None:
+    running, calls = underway(VAPI, body("vapi", event))
+    report = delivered(VAPI, REPORT)
+    assert (running.conversation_id, running.agent_id, running.contact_id) == (
+        report.conversation_id,
+        report.agent_id,
+        report.contact_id,
+    )
+    assert running.told_at < report.ended_at + timedelta(seconds=1)
+    assert list(calls) == list(heard(VAPI, REPORT).calls[:1])
+    assert [call.name for call in calls] == ["book_appointment"]
+
+
+def test_messages_so_far_may_stand_beside_the_artifact() -> None:
+    sent = body("vapi", "conversation-update")
+    del sent["message"]["artifact"]
+    assert underway(VAPI, sent) == underway(VAPI, body("vapi", "conversation-update"))
+
+
+def test_an_update_before_anybody_knows_who_answers_names_no_agent() -> None:
+    message = {"type": "status-update", "status": "queued", "call": {"id": "c1"}}
+    running, calls = underway(VAPI, {"message": message})
+    assert (running.agent_id, running.contact_id, running.told_at, list(calls)) == (None, None, RECEIVED, [])
 
 
 @given(ANY_JSON)
@@ -551,9 +576,14 @@ def test_any_json_is_understood_or_refused(payload: Any) -> None:
 
 def shortened(report: Any) -> Any:
     for much in ("messages", "costs", "costBreakdown", "analysis"):
-        report["message"].pop(much)
+        report["message"].pop(much, None)
     report["message"]["artifact"] = {"messages": report["message"]["artifact"]["messages"]}
     return report
+
+
+@given(changed(shortened(body("vapi", "conversation-update"))))
+def test_an_update_with_anything_in_it_is_understood_or_refused(payload: Any) -> None:
+    understands(VAPI, payload)
 
 
 @given(changed(shortened(a_report())))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from goalline.domain.text import storable
+from goalline.domain.text import Line, storable
 from goalline.domain.transcript import Delivery, Metadata, Role, Time, Turn
 
 Headers = Mapping[str, str]
@@ -38,13 +38,28 @@ class ToolCall:
     at: datetime | None = None
 
 
+class Underway(BaseModel):
+    """A conversation that has not ended, as far as it is known by `told_at`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    conversation_id: Line
+    agent_id: Line | None = None
+    contact_id: Line | None = None
+    told_at: Time
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a webhook tells: a conversation that has ended, with the tools called in it, or why nothing is to do."""
+    """What a webhook tells: a conversation that has ended or one under way, or why there is nothing to do.
+
+    With either come the tools that were called in it so far.
+    """
 
     delivery: Delivery | None = None
     calls: Sequence[ToolCall] = ()
     needless: str | None = None
+    underway: Underway | None = None
 
 
 class Options(BaseModel):

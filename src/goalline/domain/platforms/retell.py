@@ -1,16 +1,18 @@
-"""Retell AI: `call_ended`, and `call_analyzed` of the same call; chats likewise.
+"""Retell AI: `call_ended`, and `call_analyzed` of the same call; chats likewise; `transcript_updated` on the way.
 
 Confirmed in RetellAI/retell-python-sdk (src/retell/lib/webhook_auth.py and its tests; wheel retell-sdk 6.2.13): header
 `X-Retell-Signature: v=<unix ms>,d=<hex>`, HMAC-SHA256 over body and milliseconds joined by nothing, keyed with the API
 key that carries the webhook badge, five minutes either way, nothing but this form. In the types of the same wheel and
 docs.retellai.com/features/webhook-overview: the call object, with keys that the user pressed, text messages and what
 was put into the agent's context among its entries. In real bodies of public repositories: `event_timestamp` beside the
-call, that calls that never connected have neither start nor end, and the console's test. Not confirmed: that chats
-stand under `chat`, `time_sec` of tool calls (it is in no type), and that a turn is cut where it was interrupted.
+call, that calls that never connected have neither start nor end, and the console's test. On the same page:
+`transcript_updated` brings the call's fields and `transcript_with_tool_calls`. Not confirmed: whether these stand in
+the call or beside it, that chats stand under `chat`, `time_sec` of tool calls (it is in no type), and that a turn is
+cut where it was interrupted.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,10 +25,13 @@ from goalline.domain.platforms.platform import (
     Options,
     Platform,
     Shape,
+    ToolCall,
+    Underway,
     Written,
     after,
     conversation,
     line,
+    plausible,
     tool_calls,
 )
 from goalline.domain.transcript import Role
@@ -34,6 +39,7 @@ from goalline.domain.transcript import Role
 _FORM = re.compile(r"v=([0-9]{1,15}),d=([0-9a-f]{64})")
 _TOLERANCE = 300
 _ENDED = {"call_ended", "call_analyzed", "chat_ended", "chat_analyzed"}
+_UPDATED = "transcript_updated"
 _ROLES = {
     "agent": Role.AGENT,
     "user": Role.USER,
@@ -110,6 +116,10 @@ class _Phoned(_Call):
     call_type: str | None = None
 
     @property
+    def reference(self) -> str:
+        return self.call_id
+
+    @property
     def channel(self) -> str:
         return "web" if self.call_type == "web_call" else "phone"
 
@@ -117,6 +127,10 @@ class _Phoned(_Call):
 class _Chatted(_Call):
     chat_id: str
     chat_type: str | None = None
+
+    @property
+    def reference(self) -> str:
+        return self.chat_id
 
     @property
     def channel(self) -> str:
@@ -137,27 +151,36 @@ class _ChatEvent(Shape):
     chat: _Chatted
 
 
+class _Updated(Shape):
+    event_timestamp: Milliseconds | None = None
+    transcript_with_tool_calls: list[_Entry] | None = None
+    call: _Phoned | None = None
+    chat: _Chatted | None = None
+
+
 def parse(payload: Any, received_at: datetime, _options: Options) -> Heard:
-    """Take the end of a call or a chat; both events about it carry all that was said."""
+    """Take the end of a call or a chat, of which both events carry all, and before it the tools that were called."""
     event = _Event.model_validate(payload).event
+    if event == _UPDATED:
+        return _underway(_Updated.model_validate(payload), received_at)
     if event not in _ENDED:
         return Heard(needless=f"{line(event)} tells of no conversation that has ended")
     if event.startswith("chat"):
         chatted = _ChatEvent.model_validate(payload)
-        return _heard(chatted.chat.chat_id, chatted.chat.channel, chatted.chat, chatted.event_timestamp or received_at)
+        return _heard(chatted.chat, chatted.event_timestamp or received_at)
     phoned = _CallEvent.model_validate(payload)
     if phoned.call.call_id == _TEST_CALL:
         return Heard(needless="this is the console's test")
-    return _heard(phoned.call.call_id, phoned.call.channel, phoned.call, phoned.event_timestamp or received_at)
+    return _heard(phoned.call, phoned.event_timestamp or received_at)
 
 
-def _heard(reference: str, channel: str, call: _Call, told_at: datetime) -> Heard:
-    entries = list(_timed(call))
+def _heard(call: _Phoned | _Chatted, told_at: datetime) -> Heard:
+    entries = list(_timed(call.entries, call.start_timestamp))
     delivery = conversation(
-        conversation_id=reference,
+        conversation_id=call.reference,
         agent_id=call.agent_id,
         contact_id=call.contact,
-        channel=channel,
+        channel=call.channel,
         started_at=call.start_timestamp,
         # What never connected has no end of its own.
         ended_at=call.end_timestamp or told_at,
@@ -170,15 +193,34 @@ def _heard(reference: str, channel: str, call: _Call, told_at: datetime) -> Hear
         },
         turns=((_ROLES[entry.role], entry.text, at) for entry, at in entries if entry.role in _ROLES),
     )
+    return Heard(delivery, _called(entries))
+
+
+def _underway(updated: _Updated, received_at: datetime) -> Heard:
+    talk = updated.call or updated.chat
+    if talk is None:
+        return Heard(needless=f"{_UPDATED} names neither a call nor a chat")
+    # Whether the entries stand in the call or beside it, no page shows.
+    entries = _timed(updated.transcript_with_tool_calls or talk.entries, talk.start_timestamp)
+    running = Underway(
+        conversation_id=talk.reference,
+        agent_id=talk.agent_id,
+        contact_id=line(talk.contact),
+        told_at=plausible(updated.event_timestamp) or received_at,
+    )
+    return Heard(underway=running, calls=_called(entries))
+
+
+def _called(entries: Iterable[tuple[_Entry, datetime | None]]) -> list[ToolCall]:
     called = ((entry, at) for entry, at in entries if entry.role == "tool_call_invocation")
-    return Heard(delivery, tool_calls((entry.tool_call_id, entry.name, at) for entry, at in called))
+    return tool_calls((entry.tool_call_id, entry.name, at) for entry, at in called)
 
 
-def _timed(call: _Call) -> Iterator[tuple[_Entry, datetime | None]]:
+def _timed(entries: Iterable[_Entry], started_at: datetime | None) -> Iterator[tuple[_Entry, datetime | None]]:
     at: datetime | None = None
-    for entry in call.entries:
+    for entry in entries:
         offset = next((word.start for word in entry.words or () if word.start is not None), entry.time_sec)
-        at = entry.created_timestamp or after(call.start_timestamp, offset) or at
+        at = entry.created_timestamp or after(started_at, offset) or at
         yield entry, at
 
 

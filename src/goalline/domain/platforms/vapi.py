@@ -1,9 +1,10 @@
-"""Vapi: `end-of-call-report`, authenticated in one of the ways that a customer can choose.
+"""Vapi: `end-of-call-report` and what tools were called before it, authenticated as the customer chooses.
 
 Confirmed in docs.vapi.ai/server-url (events, authentication), VapiAI/skills and the generated types of the wheel
 vapi_server_sdk 3.0.0: there is no signature of its own. Either a token stands in a header (`X-Vapi-Secret`, or
 `Authorization: Bearer`), or an HMAC whose settings and their defaults are those of `VapiOptions`. In the same types:
-the report, the kinds of its messages, and that its times may be missing. In real bodies of public repositories: the
+the report, the kinds of its messages, that its times may be missing, and that updates of conversation and status carry
+the messages so far, beside the call or in a live artifact. In real bodies of public repositories: the
 agent's role is `bot`, `call` is a snapshot from before the call, first turns lie seconds before `startedAt`, results of
 tools may be objects. Not confirmed: the unit of the HMAC's timestamp (taken by its size) and any tolerance (ours), that
 a turn is cut where it was interrupted, and a report for each call that never started.
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasPath, Field, StringConstraints
+from pydantic import AliasChoices, AliasPath, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from goalline.domain.platforms import signing
@@ -26,6 +27,8 @@ from goalline.domain.platforms.platform import (
     Options,
     Platform,
     Shape,
+    ToolCall,
+    Underway,
     Written,
     conversation,
     line,
@@ -35,6 +38,7 @@ from goalline.domain.platforms.platform import (
 from goalline.domain.transcript import Role, Time
 
 _REPORT = "end-of-call-report"
+_UPDATES = {"conversation-update", "status-update"}
 _TOLERANCE = 300
 _FIRST_IN_MILLISECONDS = 10**11
 _ROLES = {
@@ -159,15 +163,11 @@ class _Call(_Camel):
     assistant_overrides: _Overrides | None = None
 
 
-class _Report(_Camel):
+class _Talk(_Camel):
     timestamp: Milliseconds | Time | None = None
-    started_at: Time | None = None
-    ended_at: Time | None = None
-    ended_reason: str | None = None
     messages: list[_Message] | None = Field(None, validation_alias=AliasPath("artifact", "messages"))
     assistant: _Assistant | None = None
     customer: _Customer | None = None
-    destination: _Destination | None = None
     call: _Call
 
     @property
@@ -193,6 +193,26 @@ class _Report(_Camel):
         return sorted(found, key=lambda each: each[1].timestamp() if each[1] else 0)
 
     @property
+    def called(self) -> list[ToolCall]:
+        """The tools that were called so far."""
+        found = ((call, at) for message, at in self.timed for call in message.tool_calls or ())
+        return tool_calls((call.id, call.name, at) for call, at in found)
+
+
+class _Update(_Talk):
+    # The messages so far stand in the live artifact or beside it.
+    messages: list[_Message] | None = Field(
+        None, validation_alias=AliasChoices(AliasPath("artifact", "messages"), "messages")
+    )
+
+
+class _Report(_Talk):
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    ended_reason: str | None = None
+    destination: _Destination | None = None
+
+    @property
     def notes(self) -> dict[str, Any]:
         passed, to = self.call.assistant_overrides or _Overrides(), self.destination or _Destination()
         own = self.assistant.metadata if self.assistant else None
@@ -206,6 +226,7 @@ class _Report(_Camel):
 
 class _Event(_Camel):
     type: str
+    call: Any = None
 
 
 class _Told(_Camel):
@@ -216,11 +237,17 @@ class _Reported(_Camel):
     message: _Report
 
 
+class _Updated(_Camel):
+    message: _Update
+
+
 def parse(payload: Any, received_at: datetime, _options: VapiOptions) -> Heard:
-    """Take the report that follows each call; all other messages run ahead of it or want an answer."""
-    event = _Told.model_validate(payload).message.type
-    if event != _REPORT:
-        return Heard(needless=f"{line(event)} is not {_REPORT}, which tells all of a call that has ended")
+    """Take the report that follows each call, and what tools were called so far; most other messages want an answer."""
+    told = _Told.model_validate(payload).message
+    if told.type in _UPDATES and isinstance(told.call, dict):
+        return _underway(_Updated.model_validate(payload).message, received_at)
+    if told.type != _REPORT:
+        return Heard(needless=f"{line(told.type)} is not {_REPORT}, which tells all of a call that has ended")
     report = _Reported.model_validate(payload).message
     timed = report.timed
     # The clock of the messages is not that of the call: the first may lie seconds before it.
@@ -237,8 +264,17 @@ def parse(payload: Any, received_at: datetime, _options: VapiOptions) -> Heard:
         metadata=report.notes,
         turns=((_ROLES[message.role or ""], text, at) for message, at in timed for text in message.texts),
     )
-    called = ((call, at) for message, at in timed for call in message.tool_calls or ())
-    return Heard(delivery, tool_calls((call.id, call.name, at) for call, at in called))
+    return Heard(delivery, report.called)
+
+
+def _underway(update: _Update, received_at: datetime) -> Heard:
+    running = Underway(
+        conversation_id=update.call.id,
+        agent_id=line(update.agent),
+        contact_id=line(update.contact),
+        told_at=plausible(update.timestamp) or received_at,
+    )
+    return Heard(underway=running, calls=update.called)
 
 
 VAPI = Platform("vapi", verify, parse, VapiOptions, makes_secret=True)

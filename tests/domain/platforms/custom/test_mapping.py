@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from goalline import resources
 from goalline.domain.platforms.custom import CUSTOM, CustomOptions, parse, verify
-from goalline.domain.platforms.platform import Forged, Heard, ToolCall
+from goalline.domain.platforms.platform import Forged, Heard, ToolCall, Underway
 from goalline.domain.transcript import Delivery, Role
 from tests.domain.platforms.bodies import ANY_JSON, body, changed, understood
 
@@ -151,9 +151,42 @@ def test_a_webhook_is_verified_by_the_scheme_among_the_options() -> None:
 
 
 @pytest.mark.parametrize("event", ["call.started", None, ""])
-def test_where_the_condition_does_not_hold_nothing_needs_to_be_done(event: Any) -> None:
-    found = parse(body("custom", "call.finished", event=event), RECEIVED, CALL)
+def test_where_the_condition_does_not_hold_and_no_tool_was_called_nothing_needs_to_be_done(event: Any) -> None:
+    sent = body("custom", "call.finished", event=event)
+    del sent["call"]["functions"]
+    found = parse(sent, RECEIVED, CALL)
     assert found == Heard(needless="""the condition "event == 'call.finished'" does not hold""")
+    assert parse(plain(), RECEIVED, options(ended="event")) == Heard(needless="the condition 'event' does not hold")
+
+
+def test_tools_that_are_called_before_the_condition_holds_are_those_of_a_conversation_under_way() -> None:
+    found = parse(body("custom", "call.finished", event="call.updated"), RECEIVED, CALL)
+    ended = parse(body("custom", "call.finished"), RECEIVED, CALL)
+    assert ended.delivery
+    assert found.underway == Underway(
+        conversation_id=ended.delivery.conversation_id,
+        agent_id=ended.delivery.agent_id,
+        contact_id=ended.delivery.contact_id,
+        told_at=RECEIVED,
+    )
+    assert found.calls
+    assert found.calls == ended.calls
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        plain(id=None, tools=[{"name": "book"}]),
+        plain(id={}, tools=[{"name": "book"}]),
+        plain(agent=[], tools=[{"name": "book"}]),
+        plain(tools="book"),
+        plain(tools=[{"name": {}}]),
+        None,
+    ],
+)
+def test_what_cannot_be_read_before_the_condition_holds_is_needless(payload: Any) -> None:
+    how = options(ended="over", calls={"entries": "tools", "name": "name"})
+    assert parse(payload, RECEIVED, how) == Heard(needless="the condition 'over' does not hold")
 
 
 def test_a_condition_holds_where_jmespath_takes_what_it_finds_for_true() -> None:

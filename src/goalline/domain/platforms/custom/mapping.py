@@ -1,10 +1,11 @@
 """Mappings: where in a webhook stands what we ask for."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from goalline.domain.platforms.custom.expression import Expression, Reading, holds
 from goalline.domain.platforms.custom.times import TimeForm, TurnTimeForm, moment
@@ -12,6 +13,7 @@ from goalline.domain.platforms.platform import (
     NO_TRANSCRIPT,
     Heard,
     Options,
+    Underway,
     conversation,
     line,
     tool_calls,
@@ -84,7 +86,7 @@ class Mapping(Options):
     """JMESPath expressions (jmespath.org) that find in a webhook's body what a conversation consists of."""
 
     ended: Expression | None = Field(
-        None, description="Must hold for a webhook to count; all others need nothing done."
+        None, description="Must hold for a webhook to tell of an end; of others only calls of tools are taken."
     )
     conversation_id: Expression
     agent_id: Source
@@ -107,10 +109,13 @@ class Mapping(Options):
 
 
 def parse(payload: Any, received_at: datetime, options: Mapping) -> Heard:
-    """Take what the expressions find, where the condition `ended` holds; errors name the option whose find is wrong."""
+    """Take what the expressions find, where the condition `ended` holds; errors name the option whose find is wrong.
+
+    Where it does not hold, tools that were called in a conversation that can be told are taken, and nothing else.
+    """
     reading = Reading()
     if options.ended and not holds(reading.find(options.ended, payload, "ended")):
-        return Heard(needless=f"the condition {options.ended!r} does not hold")
+        return _underway(reading, options, payload, received_at)
 
     def needed(name: str, source: str | Fixed) -> str:
         found = _word(reading, source, payload, name)
@@ -139,6 +144,22 @@ def parse(payload: Any, received_at: datetime, options: Mapping) -> Heard:
         turns=_turns(reading, options.turns, entries or [], options.times, started_at),
     )
     return Heard(delivery, tool_calls(_calls(reading, options, payload, started_at)))
+
+
+def _underway(reading: Reading, options: Mapping, payload: Any, received_at: datetime) -> Heard:
+    # Anything may come here, most of it not about a conversation: what cannot be read is not wanted either.
+    with suppress(ValidationError):
+        started_at = _time(reading, options.started_at, payload, options.times, None, "started_at")
+        calls = tool_calls(_calls(reading, options, payload, started_at))
+        running = Underway(
+            conversation_id=_word(reading, options.conversation_id, payload, "conversation_id") or "",
+            agent_id=line(_word(reading, options.agent_id, payload, "agent_id")),
+            contact_id=line(_word(reading, options.contact_id, payload, "contact_id")),
+            told_at=received_at,
+        )
+        if calls:
+            return Heard(underway=running, calls=calls)
+    return Heard(needless=f"the condition {options.ended!r} does not hold")
 
 
 def _word(reading: Reading, source: str | Fixed | None, within: Any, *place: str | int) -> str | None:
