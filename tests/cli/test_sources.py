@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from goalline import resources
 from goalline.cli import app
-from goalline.store import projects, sources
+from goalline.store import projects, secrets, sources
 from goalline.store.database import Database
 from goalline.store.vault import Vault, new_key
 from goalline.worker import utc_now
@@ -43,9 +43,9 @@ def valid(terminal: Terminal, name: str = "phones") -> list[str]:
     database = Database(f"sqlite:///{terminal.database_file}")
     with database.reading() as session:
         found = sources.named(session, projects.named(session, None).id, name)
-        secrets = [each.text for each in sources.valid_secrets(Vault([KEY]), found, utc_now())]
+        kept = secrets.valid(Vault([KEY]), found.id, found.sealed, utc_now())
     database.close()
-    return secrets
+    return [each.text for each in kept]
 
 
 def test_a_new_source_is_shown_with_its_address_and_its_secret_this_once(terminal: Terminal) -> None:

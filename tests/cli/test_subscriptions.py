@@ -248,7 +248,7 @@ def test_doctor_has_nothing_to_say_of_nobody_and_praise_for_who_listens(keyed: T
     keyed.prints(*CREATE, *ACHIEVED)
     keyed.prints("subscriptions", "test", "crm")
     post(judged, Answer(0.1, 500))
-    assert findings(keyed) == [("ok", "1 subscriptions; their secrets open, and none fails for long", "")]
+    assert findings(keyed) == [("ok", "1 subscription; secrets open, and no receiver fails for long", "")]
 
 
 def test_doctor_tells_of_receivers_that_fail_for_long(keyed: Terminal, judged: World) -> None:

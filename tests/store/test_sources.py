@@ -9,7 +9,7 @@ import pytest
 from goalline.domain.platforms import PlatformName
 from goalline.domain.refusal import Conflict, Invalid, NotFound
 from goalline.domain.source import SourceDraft, SourceEdit
-from goalline.store import projects, sources
+from goalline.store import projects, secrets, sources
 from goalline.store.secrets import Secret
 from goalline.store.tables import Source
 from goalline.store.vault import Unreadable, Vault, new_key
@@ -31,7 +31,8 @@ def rotate(world: World, source: Source, overlap: timedelta, after: timedelta = 
 
 def valid(world: World, source: Source, after: timedelta, vault: Vault = VAULT) -> list[Secret]:
     with world.database.reading() as session:
-        return sources.valid_secrets(vault, sources.get(session, world.project.id, source.id), NOW + after)
+        row = sources.get(session, world.project.id, source.id)
+    return secrets.valid(vault, row.id, row.sealed, NOW + after)
 
 
 def test_a_new_source_has_the_secret_that_was_made_for_it(world: World) -> None:

@@ -24,7 +24,7 @@ from goalline.domain.platforms.platform import Forged, Heard
 from goalline.domain.refusal import Invalid
 from goalline.domain.source import ToolEvent, events_of, options_of
 from goalline.domain.transcript import Delivery, excess
-from goalline.store import sources
+from goalline.store import secrets, sources
 from goalline.store.tables import Project, Source
 from goalline.store.vault import Unreadable
 from goalline.telemetry import log, metrics
@@ -99,10 +99,10 @@ def _enabled(parts: Services, source: str) -> tuple[Source, Project]:
 def _heard(parts: Services, stored: Source, request: Request, body: bytes, now: datetime) -> Heard:
     platform, options = platforms.BY_NAME[stored.platform], options_of(stored.platform, stored.options)
     try:
-        secrets = [each.text for each in sources.valid_secrets(parts.vault, stored, now)]
+        valid = [each.text for each in secrets.valid(parts.vault, stored.id, stored.sealed, now)]
         if platform.is_open(options) and not _is_local(request):
             raise Forged("it is not signed, and such are taken from this machine alone")
-        platform.verify(request.headers, body, secrets, now.timestamp(), options)
+        platform.verify(request.headers, body, valid, now.timestamp(), options)
     except Unreadable:
         _log.error("source_secret_unreadable", source_id=str(stored.id))
         detail = "the secret of this source cannot be read at present; send it again later"

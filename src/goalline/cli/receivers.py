@@ -27,9 +27,8 @@ def receivers(parts: Services) -> Iterator[Finding]:
     findings = [finding for row in found for finding in (*_secrets(parts, row), *_receiver(row))]
     yield from findings
     if found and not findings:
-        yield Finding(
-            "receivers", State.OK, f"{len(found):,} subscriptions; their secrets open, and none fails for long"
-        )
+        many = "1 subscription" if len(found) == 1 else f"{len(found):,} subscriptions"
+        yield Finding("receivers", State.OK, f"{many}; secrets open, and no receiver fails for long")
 
 
 def _every(parts: Services) -> Sequence[Subscription]:

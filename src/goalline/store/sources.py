@@ -103,15 +103,6 @@ def rotate(
     return source, new if made else None
 
 
-def valid_secrets(vault: Vault, source: Source, now: datetime) -> list[Secret]:
-    """Return the secrets of a source that are valid, the newest first.
-
-    Raises:
-        Unreadable: no key opens them.
-    """
-    return secrets.valid(vault, source.id, source.sealed, now)
-
-
 def delete(session: Session, project_id: UUID, source_id: UUID) -> None:
     """Delete a source; what it has sent stays.
 
