@@ -24,22 +24,29 @@ from goalline.worker import utc_now
 from tests import servers
 from tests.api.route_table import Things, furnish
 from tests.api.world import NewWorld, ScriptedJudge, World, delivery, goal, make_key
+from tests.store.worlds import migrated_file
+
+__all__ = ["migrated_file"]
 
 VAULT = Vault([new_key()])
 
 
 @contextmanager
-def making_worlds(folder: Path) -> Iterator[NewWorld]:
+def making_worlds(folder: Path, migrated_file: Path) -> Iterator[NewWorld]:
     """Make worlds in a folder, each on a fresh SQLite database unless a `database_url` is given; close them."""
     opened: list[Database] = []
 
     def make(**settings: object) -> World:
-        url = str(settings.pop("database_url", f"sqlite:///{folder / f'goalline-{len(opened)}.db'}"))
+        file = folder / f"goalline-{len(opened)}.db"
+        shutil.copy(migrated_file, file)
+        given = settings.pop("database_url", None)
+        url = str(given or f"sqlite:///{file}")
         model = {"model": "scripted-model", "openai_base_url": "http://127.0.0.1:1/v1"}
         chosen = Settings.model_validate({"database_url": url, **model, **settings})
         database, judge = Database(url), ScriptedJudge()
         opened.append(database)
-        schema.migrate(database)
+        if given:
+            schema.migrate(database)
         with database.transaction() as session:
             project = projects.create(session, "Sample project", chosen.time_zone, utc_now())
         parts = Services(chosen, database, judge, StubBroker(middleware=[]), vault=VAULT)
@@ -51,9 +58,9 @@ def making_worlds(folder: Path) -> Iterator[NewWorld]:
 
 
 @pytest.fixture
-def new_world(tmp_path: Path) -> Iterator[NewWorld]:
+def new_world(tmp_path: Path, migrated_file: Path) -> Iterator[NewWorld]:
     """Makes a world on a fresh SQLite database, or at `database_url`, with the settings that are given."""
-    with making_worlds(tmp_path) as make:
+    with making_worlds(tmp_path, migrated_file) as make:
         yield make
 
 
@@ -87,9 +94,9 @@ def judged(world: World) -> World:
 
 
 @pytest.fixture(scope="module")
-def lasting_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def lasting_world(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Iterator[World]:
     """A world that all tests of a module share: for requests that change nothing."""
-    with making_worlds(tmp_path_factory.mktemp("lasting")) as make:
+    with making_worlds(tmp_path_factory.mktemp("lasting"), migrated_file) as make:
         yield make()
 
 
@@ -146,14 +153,16 @@ def own(furnished: tuple[Path, Things], tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def hostile(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated_file: Path
+) -> Iterator[World]:
     """A world with a goal on each database, with limits high enough for what is merely long."""
     limits: dict[str, Any] = {"max_turns": 10_000, "max_characters": 2_000_000, "max_body_bytes": 8_000_000}
     with ExitStack() as stack:
         if request.param == "postgres":
             server = request.getfixturevalue("postgres_server")
             limits["database_url"] = stack.enter_context(servers.fresh_database(server))
-        make = stack.enter_context(making_worlds(tmp_path_factory.mktemp("hostile")))
+        make = stack.enter_context(making_worlds(tmp_path_factory.mktemp("hostile"), migrated_file))
         world = make(**limits)
         goal(world.client(), "Booked")
         yield world

@@ -1,5 +1,6 @@
 """What the tests of the commands are given: a terminal in an empty folder, and a database with a few verdicts."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,11 @@ import pytest
 import structlog
 
 from goalline.cli import console, demo
-from goalline.store import schema
-from goalline.store.database import Database
 from tests.cli.terminal import Terminal
 from tests.store.world import World, a_world
+from tests.store.worlds import migrated_file
+
+__all__ = ["migrated_file"]
 
 
 @pytest.fixture
@@ -39,11 +41,8 @@ def narrow(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 @pytest.fixture
-def judged(terminal: Terminal) -> Iterator[World]:
+def judged(terminal: Terminal, migrated_file: Path) -> Iterator[World]:
     """The terminal's database, with one project in Berlin and one achieved verdict, of 11:30 p.m. UTC."""
-    url = f"sqlite:///{terminal.database_file}"
-    database = Database(url)
-    schema.migrate(database)
-    database.close()
-    with a_world(url) as world:
+    shutil.copy(migrated_file, terminal.database_file)
+    with a_world(f"sqlite:///{terminal.database_file}") as world:
         yield world

@@ -80,6 +80,7 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
         # The pages have one of their own.
         docs_url=None,
         redoc_url=None,
+        webhooks=webhooks.router,
         # Its log records would carry the texts of exceptions.
         telemetry={"logs": False},
     )
@@ -106,6 +107,5 @@ def create_app(parts: Services, bell: Bell) -> FastAPI:
     ):
         app.include_router(router, responses=problems.documented(401, 403, 422, 500, 503))
     app.include_router(probes.router)
-    webhooks.install(app)
     pages.install(app)
     return app

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Body, FastAPI, Header
+from fastapi import APIRouter, Body, Header
 from pydantic import Field, create_model
 
 from goalline.domain.outbound.message import MessageType
@@ -26,23 +26,6 @@ Timestamp = Annotated[
 Signature = Annotated[
     str, Header(alias="webhook-signature", description="As Standard Webhooks signs: `v1,` and base64, split by spaces.")
 ]
-
-
-def install(app: FastAPI) -> None:
-    """Describe what is sent for each type of message."""
-    for kind, payload in PAYLOADS.items():
-        app.webhooks.add_api_route(
-            kind,
-            _receiver(_message(kind, payload)),
-            methods=["POST"],
-            operation_id=f"webhook_{kind.replace('.', '_')}",
-            summary=kind,
-            description=payload.__doc__,
-            tags=["webhooks"],
-            status_code=204,
-            response_description="It has arrived. Any other 2xx says the same.",
-            responses=_ANSWERS,
-        )
 
 
 def _message(kind: MessageType, payload: type[Payload]) -> type[Any]:
@@ -68,3 +51,21 @@ def _receiver(message: type[Any]) -> Callable[..., None]:
         "return": None,
     }
     return receive
+
+
+router = APIRouter()
+"""What is sent for each type of message."""
+
+for _kind, _payload in PAYLOADS.items():
+    router.add_api_route(
+        _kind,
+        _receiver(_message(_kind, _payload)),
+        methods=["POST"],
+        operation_id=f"webhook_{_kind.replace('.', '_')}",
+        summary=_kind,
+        description=_payload.__doc__,
+        tags=["webhooks"],
+        status_code=204,
+        response_description="It has arrived. Any other 2xx says the same.",
+        responses=_ANSWERS,
+    )
