@@ -61,8 +61,8 @@ def record(batch: Batch, caller: Ingester, request: Request) -> Response:
         except ValidationError as error:
             rejected[index] = summary(error.errors(include_url=False, include_input=False))
     most = parts.settings.max_events_per_conversation
-    metrics.events_received(0, 0, len(rejected))
     outcome = pipeline.track(parts.database, caller.project.id, events, utc_now(), most)
+    metrics.events_received(0, 0, len(rejected))
     if outcome.told:
         bell_of(request).post.ring()
     rejected |= outcome.rejected

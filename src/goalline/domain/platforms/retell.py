@@ -4,11 +4,11 @@ Confirmed in RetellAI/retell-python-sdk (src/retell/lib/webhook_auth.py and its 
 `X-Retell-Signature: v=<unix ms>,d=<hex>`, HMAC-SHA256 over body and milliseconds joined by nothing, keyed with the API
 key that carries the webhook badge, five minutes either way, nothing but this form. In the types of the same wheel and
 docs.retellai.com/features/webhook-overview: the call object, with keys that the user pressed, text messages and what
-was put into the agent's context among its entries. In real bodies of public repositories: `event_timestamp` beside the
-call, that calls that never connected have neither start nor end, and the console's test. On the same page:
-`transcript_updated` brings the call's fields and `transcript_with_tool_calls`. Not confirmed: whether these stand in
-the call or beside it, that chats stand under `chat`, `time_sec` of tool calls (it is in no type), and that a turn is
-cut where it was interrupted.
+was put into the agent's context among its entries; and that `transcript_updated` brings the call's fields and
+`transcript_with_tool_calls`. In real bodies of public repositories: `event_timestamp` beside the call, that calls that
+never connected have neither start nor end, and the console's test. Not confirmed: whether the tool calls of an update
+stand in the call or beside it, that chats stand under `chat`, `time_sec` of tool calls (it is in no type), and that a
+turn is cut where it was interrupted.
 """
 
 import re

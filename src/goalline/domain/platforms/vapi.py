@@ -4,10 +4,10 @@ Confirmed in docs.vapi.ai/server-url (events, authentication), VapiAI/skills and
 vapi_server_sdk 3.0.0: there is no signature of its own. Either a token stands in a header (`X-Vapi-Secret`, or
 `Authorization: Bearer`), or an HMAC whose settings and their defaults are those of `VapiOptions`. In the same types:
 the report, the kinds of its messages, that its times may be missing, and that updates of conversation and status carry
-the messages so far, beside the call or in a live artifact. In real bodies of public repositories: the
-agent's role is `bot`, `call` is a snapshot from before the call, first turns lie seconds before `startedAt`, results of
-tools may be objects. Not confirmed: the unit of the HMAC's timestamp (taken by its size) and any tolerance (ours), that
-a turn is cut where it was interrupted, and a report for each call that never started.
+the messages so far, beside the call or in a live artifact. In real bodies of public repositories: the agent's role is
+`bot`, `call` is a snapshot from before the call, first turns lie seconds before `startedAt`, results of tools may be
+objects. Not confirmed: the unit of the HMAC's timestamp (taken by its size) and any tolerance (ours), that a turn is
+cut where it was interrupted, and a report for each call that never started.
 """
 
 import base64
