@@ -3,21 +3,23 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from goalline.judge.stand_in import MODEL, Fault, StandIn
 from tests.cli.terminal import in_background
-from tests.running import command, environment, wait_until
+from tests.running import command, environment, free_port, wait_until
 
 
-def demo(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+def demo(folder: Path, port: int = 0, **settings: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command("demo", "--once", "--port", "0"),
+        command("demo", "--once", "--port", str(port)),
         env=environment(COLUMNS=160, **settings),
         cwd=folder,
         capture_output=True,
@@ -27,15 +29,39 @@ def demo(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_judges_every_sample_and_shows_the_rates(tmp_path: Path) -> None:
-    shown = demo(tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert "35 succeeded" in shown.stdout
-    assert "Success rate" in shown.stdout
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a demo has shown, what it has left in its folder, and why its port cannot be listened on right after it."""
+
+    shown: subprocess.CompletedProcess[str]
+    left: list[Path]
+    taken: OSError | None
 
 
-def test_the_demo_counts_the_cycles_that_the_sample_events_tell_of(tmp_path: Path) -> None:
-    shown = demo(tmp_path).stdout
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """A demo that has ended."""
+    folder, port = tmp_path_factory.mktemp("demo"), free_port()
+    shown, taken = demo(folder, port), None
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        taken = error
+    return Ended(shown, list(folder.iterdir()), taken)
+
+
+def test_the_demo_judges_every_sample_and_shows_the_rates(ended: Ended) -> None:
+    assert ended.shown.returncode == 0, ended.shown.stderr
+    assert "35 succeeded" in ended.shown.stdout
+    assert "Success rate" in ended.shown.stdout
+
+
+def test_after_the_demo_a_server_can_listen_on_its_port_at_once(ended: Ended) -> None:
+    assert ended.taken is None
+
+
+def test_the_demo_counts_the_cycles_that_the_sample_events_tell_of(ended: Ended) -> None:
+    shown = ended.shown.stdout
     track = shown.partition("\nTrack")[2]
     found = re.search(r"^all +(\d+) +(\d+) +(\d+) % +(\S+) +(\S+) +(\S+)", track, re.MULTILINE)
     assert found, shown
@@ -43,13 +69,13 @@ def test_the_demo_counts_the_cycles_that_the_sample_events_tell_of(tmp_path: Pat
     assert re.search(r"a verdict and a cycle, they agree in \d+ of 2\d \([6-9]\d %\)", track)
 
 
-def test_the_demo_says_that_its_model_is_no_llm(tmp_path: Path) -> None:
-    assert f"Judging with {MODEL}: word matching, no LLM" in demo(tmp_path).stdout
+def test_the_demo_says_that_its_model_is_no_llm(ended: Ended) -> None:
+    assert f"Judging with {MODEL}: word matching, no LLM" in ended.shown.stdout
 
 
 def test_the_demo_works_behind_a_proxy(tmp_path: Path) -> None:
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:1")
-    shown = demo(tmp_path, **proxies, NO_PROXY="", no_proxy="")
+    shown = demo(tmp_path, 0, **proxies, NO_PROXY="", no_proxy="")
     assert shown.returncode == 0, shown.stderr
     assert "35 succeeded" in shown.stdout
 
@@ -59,9 +85,8 @@ def test_the_demo_judges_where_the_settings_leave_that_to_workers(tmp_path: Path
     assert "35 succeeded" in shown.stdout
 
 
-def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
-    demo(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_the_demo_leaves_nothing_behind(ended: Ended) -> None:
+    assert ended.left == []
 
 
 def test_with_an_endpoint_set_the_demo_asks_that_one(tmp_path: Path) -> None:

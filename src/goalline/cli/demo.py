@@ -136,15 +136,19 @@ def _seed(settings: Settings) -> str:
     return key
 
 
+def _listening(port: int) -> socket.socket:
+    # One that does not let its address be used again would keep it from everybody for a minute after the demo.
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0))
+
+
 @contextmanager
 def _serving(settings: Settings, port: int) -> Iterator[str]:
     import uvicorn
 
-    with application(settings) as (app, _), socket.socket() as listener:
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            listener.bind(("127.0.0.1", 0))
+    with application(settings) as (app, _), _listening(port) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, args=([listener],), name="demo-server")
         thread.start()
