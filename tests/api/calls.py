@@ -97,7 +97,7 @@ def stored(database: Database) -> dict[str, list[str]]:
     """Return every row of every table."""
     with database.reading() as session:
         return {
-            table.name: sorted(repr(tuple(row)) for row in session.execute(sa.text(f'SELECT * FROM "{table.name}"')))
+            table.name: sorted(repr(tuple(row)) for row in session.execute(sa.select(table)))
             for table in Row.metadata.sorted_tables
         }
 

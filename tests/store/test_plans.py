@@ -24,13 +24,14 @@ from tests.store.world import BEFORE, HOUR, LEASE, MINUTE, NOW, World, a_project
 MANY, OPEN, AGENTS = 4_000, 40, 20
 """How many conversations there are, an hour apart; of how many the work has not ended; how many agents talked."""
 
-WORDS_KEPT = 400 * HOUR
+WORDS_KEPT = 60 * HOUR
 """For how long conversations keep their words."""
 
 
 @pytest.fixture
 def crowd(world: World) -> World:
     """A world of thousands of conversations, nearly all of them long judged, told of and without words."""
+    _empty(world)
     goal = world.goal()
     projects = [world.project, *(a_project(world.database, f"other-{number}") for number in range(2))]
     told = [_subscription(world, f"receiver-{number}") for number in range(3)]
@@ -116,6 +117,14 @@ def crowd(world: World) -> World:
     with world.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE" if world.database.is_sqlite else "VACUUM ANALYZE")
     return world
+
+
+def _empty(world: World) -> None:
+    # A server's tables still hold the room of what other tests deleted: rows would land in it in no order, which counts
+    # as well when a plan is chosen.
+    if not world.database.is_sqlite:
+        with world.database.transaction() as session:
+            session.execute(sa.text("TRUNCATE conversation, message CASCADE"))
 
 
 def _subscription(world: World, name: str) -> UUID:
