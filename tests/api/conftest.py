@@ -107,10 +107,9 @@ def untouched(lasting_world: World) -> World:
 
 
 def _on_file(file: Path) -> World:
-    """Return a world on a database file, which may hold one already."""
+    """Return a world on a migrated database file, which may hold one already."""
     settings = Settings.model_validate({"database_url": f"sqlite:///{file}", "wrong_sign_ins_per_minute": 1_000_000})
     database, judge = Database(settings.database_url), ScriptedJudge()
-    schema.migrate(database)
     with database.transaction() as session:
         project = projects.first(session, "UTC", "USD", utc_now())
     parts = Services(settings, database, judge, StubBroker(middleware=[]), vault=VAULT)
@@ -118,9 +117,10 @@ def _on_file(file: Path) -> World:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Things]:
+def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> tuple[Path, Things]:
     """A database file in which one project has something of everything, and what that is called."""
     file = tmp_path_factory.mktemp("furnished") / "goalline.db"
+    shutil.copy(migrated_file, file)
     world = _on_file(file)
     things = furnish(world)
     world.database.close()

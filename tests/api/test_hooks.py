@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -104,18 +105,21 @@ def test_what_nobody_wants_is_answered_200_with_the_reason(world: World) -> None
     assert "contact.created" in answer.json()["detail"]
 
 
+def tell_of_call(world: World, url: str, event: str) -> dict[str, Any]:
+    """Send one of Retell's webhooks, and return what is answered."""
+    body = (FIXTURES / f"{event}.json").read_bytes()
+    headers = RETELL.sign(RETELL.secret, body, utc_now().timestamp())
+    answer = world.browser().post(url, content=body, headers=headers)
+    assert answer.status_code == 200
+    told: dict[str, Any] = answer.json()
+    return told
+
+
 def test_a_track_moves_while_the_call_runs(world: World) -> None:
     client = world.client()
     meant = {"tool": "book_appointment", "type": "task.completed", "name": "Appointment booked"}
     source = client.post("/v1/sources", json=RETELL.draft | {"tool_events": [meant]}).json()
-
-    def tell(event: str) -> dict[str, Any]:
-        body = (FIXTURES / f"{event}.json").read_bytes()
-        headers = RETELL.sign(RETELL.secret, body, utc_now().timestamp())
-        answer = world.browser().post(source["url"], content=body, headers=headers)
-        assert answer.status_code == 200
-        told: dict[str, Any] = answer.json()
-        return told
+    tell = partial(tell_of_call, world, source["url"])
 
     def read() -> dict[str, Any]:
         found: dict[str, Any] = client.get(f"/v1/conversations/{RETELL.conversation_id}").json()
@@ -132,11 +136,9 @@ def test_a_track_moves_while_the_call_runs(world: World) -> None:
 
 
 def test_a_call_under_way_in_which_no_tool_means_anything_is_ignored_with_the_reason(world: World) -> None:
-    body = (FIXTURES / "transcript_updated.json").read_bytes()
-    headers = RETELL.sign(RETELL.secret, body, utc_now().timestamp())
-    answer = world.browser().post(f"/v1/hooks/{add(world, RETELL)}", content=body, headers=headers)
-    assert (answer.status_code, answer.json()["result"]) == (200, "ignored")
-    assert "has not ended" in answer.json()["detail"]
+    answer = tell_of_call(world, f"/v1/hooks/{add(world, RETELL)}", "transcript_updated")
+    assert answer["result"] == "ignored"
+    assert "has not ended" in answer["detail"]
     assert conversations(world) == []
 
 

@@ -14,6 +14,7 @@ from goalline.domain import platforms
 from goalline.domain.evaluation import Reason, Status
 from goalline.domain.event import EventType
 from goalline.domain.platforms import PlatformName
+from goalline.domain.platforms.platform import Heard
 from goalline.domain.source import ToolEvent, events_of
 from goalline.store.intake import Receipt
 from goalline.store.tables import Conversation, Evaluation, StepEvent
@@ -32,10 +33,14 @@ def body(platform: PlatformName, name: str) -> Body:
     return sample
 
 
+def parsed(platform: PlatformName, sent: Body) -> Heard:
+    adapter = platforms.BY_NAME[platform]
+    return adapter.parse(sent, NOW, adapter.options())
+
+
 def hear(stage: Stage, platform: PlatformName, sent: Body, *meant: ToolEvent) -> Receipt:
     """Hear one webhook, as the route does once its signature was checked."""
-    adapter = platforms.BY_NAME[platform]
-    heard = adapter.parse(sent, NOW, adapter.options())
+    heard = parsed(platform, sent)
     assert heard.delivery
     events = list(events_of(heard, meant))
     return pipeline.hear(stage.world.database, stage.world.project, heard.delivery, events, NOW, 1_000)
@@ -171,8 +176,7 @@ UPDATES = [
 
 def follow(stage: Stage, platform: PlatformName, sent: Body, *meant: ToolEvent) -> Outcome:
     """Track what a webhook tells of a conversation under way, as the route does."""
-    adapter = platforms.BY_NAME[platform]
-    events = events_of(adapter.parse(sent, NOW, adapter.options()), meant)
+    events = events_of(parsed(platform, sent), meant)
     return pipeline.track(stage.world.database, stage.world.project.id, dict(enumerate(events)), NOW, 1_000)
 
 
@@ -194,8 +198,7 @@ def test_a_tool_told_of_during_a_call_and_at_its_end_is_one_event_of_one_convers
         run()
     assert stored(stage).ended_at
     (event,) = stage.world.rows(StepEvent)
-    adapter = platforms.BY_NAME[platform]
-    (at_the_end,) = events_of(adapter.parse(body(platform, end), NOW, adapter.options()), [BOOKED])
+    (at_the_end,) = events_of(parsed(platform, body(platform, end)), [BOOKED])
     assert (event.name, event.occurred_at) == ("Appointment booked", at_the_end.occurred_at)
 
 

@@ -1,5 +1,7 @@
 """Events over HTTP: what a platform reports while a conversation runs, in batches."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -9,6 +11,8 @@ from goalline import pipeline
 from goalline.api.deps import Ingester, bell_of, services_of
 from goalline.api.problems import documented, summary
 from goalline.domain.event import Event
+from goalline.store.tables import Project
+from goalline.store.track.recording import Outcome
 from goalline.telemetry import metrics
 from goalline.worker import utc_now
 
@@ -52,7 +56,6 @@ def record(batch: Batch, caller: Ingester, request: Request) -> Response:
 
     They may come before the conversation's own webhook or after it, in any order. At most 1 MiB a request.
     """
-    parts = services_of(request)
     rejected: dict[int, str] = {}
     events: dict[int, Event] = {}
     for index, item in enumerate(batch.events):
@@ -60,11 +63,8 @@ def record(batch: Batch, caller: Ingester, request: Request) -> Response:
             events[index] = Event.model_validate(item)
         except ValidationError as error:
             rejected[index] = summary(error.errors(include_url=False, include_input=False))
-    most = parts.settings.max_events_per_conversation
-    outcome = pipeline.track(parts.database, caller.project.id, events, utc_now(), most)
+    outcome = track(request, caller.project, events, utc_now())
     metrics.events_received(0, 0, len(rejected))
-    if outcome.told:
-        bell_of(request).post.ring()
     rejected |= outcome.rejected
     answer = Recorded(
         accepted=outcome.accepted,
@@ -72,3 +72,12 @@ def record(batch: Batch, caller: Ingester, request: Request) -> Response:
         rejected=[Rejection(index=index, detail=rejected[index]) for index in sorted(rejected)],
     )
     return Response(answer.model_dump_json(), 202, media_type="application/json")
+
+
+def track(request: Request, project: Project, batch: Mapping[int, Event], now: datetime) -> Outcome:
+    """Track events, and ring for whoever is told of what they amount to."""
+    parts = services_of(request)
+    outcome = pipeline.track(parts.database, project.id, batch, now, parts.settings.max_events_per_conversation)
+    if outcome.told:
+        bell_of(request).post.ring()
+    return outcome

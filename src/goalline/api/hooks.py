@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from goalline import pipeline
 from goalline.api import bodies
 from goalline.api.deps import bell_of, services_of
+from goalline.api.events import track
 from goalline.api.problems import TooLarge, documented, summary
 from goalline.bootstrap import Services
 from goalline.domain import platforms
@@ -77,11 +78,15 @@ def receive(source: str, body: Body, request: Request) -> Response:
     parts, now = services_of(request), utc_now()
     stored, project = _enabled(parts, source)
     heard = _heard(parts, stored, request, body, now)
-    events = list(events_of(heard, [ToolEvent.model_validate(each) for each in stored.tool_events]))
+    # Read only where there is something to look up: platforms tell much that nobody wants.
+    meant = [ToolEvent.model_validate(each) for each in stored.tool_events] if heard.calls else []
+    events = list(events_of(heard, meant))
     if heard.delivery:
         answer = _store(request, project, heard.delivery, events, now)
     elif events:
-        answer = _track(request, project, events, now)
+        new = track(request, project, dict(enumerate(events)), now).accepted
+        result = Result.TRACKED if new else Result.DUPLICATE
+        answer = Answer(result=result, conversation_id=events[0].conversation_id)
     else:
         detail = heard.needless or "the conversation has not ended, and no tool that means an event was called in it"
         answer = Answer(result=Result.IGNORED, detail=detail)
@@ -133,17 +138,6 @@ def _store(request: Request, project: Project, delivery: Delivery, events: Seque
         result=Result.DUPLICATE if receipt.duplicate else Result.STORED,
         conversation_id=receipt.conversation_id,
         evaluation_id=receipt.evaluation_id,
-    )
-
-
-def _track(request: Request, project: Project, events: Sequence[Event], now: datetime) -> Answer:
-    parts = services_of(request)
-    most = parts.settings.max_events_per_conversation
-    outcome = pipeline.track(parts.database, project.id, dict(enumerate(events)), now, most)
-    if outcome.told:
-        bell_of(request).post.ring()
-    return Answer(
-        result=Result.TRACKED if outcome.accepted else Result.DUPLICATE, conversation_id=events[0].conversation_id
     )
 
 

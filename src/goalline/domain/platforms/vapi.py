@@ -11,7 +11,7 @@ cut where it was interrupted, and a report for each call that never started.
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -192,12 +192,6 @@ class _Talk(_Camel):
                 found.append((message, at))
         return sorted(found, key=lambda each: each[1].timestamp() if each[1] else 0)
 
-    @property
-    def called(self) -> list[ToolCall]:
-        """The tools that were called so far."""
-        found = ((call, at) for message, at in self.timed for call in message.tool_calls or ())
-        return tool_calls((call.id, call.name, at) for call, at in found)
-
 
 class _Update(_Talk):
     # The messages so far stand in the live artifact or beside it.
@@ -264,7 +258,7 @@ def parse(payload: Any, received_at: datetime, _options: VapiOptions) -> Heard:
         metadata=report.notes,
         turns=((_ROLES[message.role or ""], text, at) for message, at in timed for text in message.texts),
     )
-    return Heard(delivery, report.called)
+    return Heard(delivery, _called(timed))
 
 
 def _underway(update: _Update, received_at: datetime) -> Heard:
@@ -274,7 +268,12 @@ def _underway(update: _Update, received_at: datetime) -> Heard:
         contact_id=line(update.contact),
         told_at=plausible(update.timestamp) or received_at,
     )
-    return Heard(underway=running, calls=update.called)
+    return Heard(underway=running, calls=_called(update.timed))
+
+
+def _called(timed: Iterable[tuple[_Message, datetime | None]]) -> list[ToolCall]:
+    found = ((call, at) for message, at in timed for call in message.tool_calls or ())
+    return tool_calls((call.id, call.name, at) for call, at in found)
 
 
 VAPI = Platform("vapi", verify, parse, VapiOptions, makes_secret=True)

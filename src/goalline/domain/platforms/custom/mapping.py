@@ -151,13 +151,13 @@ def _underway(reading: Reading, options: Mapping, payload: Any, received_at: dat
     with suppress(ValidationError):
         started_at = _time(reading, options.started_at, payload, options.times, None, "started_at")
         calls = tool_calls(_calls(reading, options, payload, started_at))
-        running = Underway(
-            conversation_id=_word(reading, options.conversation_id, payload, "conversation_id") or "",
-            agent_id=line(_word(reading, options.agent_id, payload, "agent_id")),
-            contact_id=line(_word(reading, options.contact_id, payload, "contact_id")),
-            told_at=received_at,
-        )
         if calls:
+            running = Underway(
+                conversation_id=_word(reading, options.conversation_id, payload, "conversation_id") or "",
+                agent_id=line(_word(reading, options.agent_id, payload, "agent_id")),
+                contact_id=line(_word(reading, options.contact_id, payload, "contact_id")),
+                told_at=received_at,
+            )
             return Heard(underway=running, calls=calls)
     return Heard(needless=f"the condition {options.ended!r} does not hold")
 
